@@ -135,8 +135,8 @@ function checkNamespaces() {
     )
   }
   const parts = {
-    veth: 'ip link add a type veth peer name b',
-    bridge: 'ip link add c type bridge',
+    veth: 'ip link add left type veth peer name right',
+    bridge: 'ip link add middle type bridge',
     nf_tables: 'nft add table inet t',
   }
   for (const [module, script] of Object.entries(parts)) {

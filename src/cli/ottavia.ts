@@ -81,7 +81,7 @@ program
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
-    const { serve } = await import('./serve.ts')
+    const { serve } = await import('./commands/serve.ts')
     await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
   })
 
@@ -97,5 +97,5 @@ program
 program.parseAsync().catch((error: Error) => {
   process.stderr.write(`ottavia: ${error.message}\n`)
   if (process.env.OTTAVIA_DEBUG) process.stderr.write(`${error.stack}\n`)
-  process.exitCode = 1
+  process.exit(1) // connections of a half-started daemon would keep it alive
 })

@@ -15,7 +15,8 @@ export async function exec(dir: string, network: string, command: string[]): Pro
   const namespaces = ['--user', '--mount', '--net', '--pid', '--ipc', '--uts']
   // A plain user is uid 0 in there already and may not set groups; root is nobody in there until it becomes uid 0.
   const identity = process.getuid!() === 0 ? ['--setuid', '0', '--setgid', '0'] : ['--preserve-credentials']
-  const enter = ['--target', first, ...namespaces, ...identity, '--wd=/']
+  // the working directory becomes the world's / by itself
+  const enter = ['--target', first, ...namespaces, ...identity]
   const child = spawn('nsenter', [...enter, 'ip', 'netns', 'exec', netns, ...command], {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },

@@ -1,6 +1,6 @@
 /** What runs: endpoints, servers and load balancers, as people and scripts want to read it. */
 import { Neutron } from '../../cloud/neutron.ts'
-import type { OpenStack } from '../../cloud/openstack.ts'
+import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
 import type { Ports, State } from '../state.ts'
 import type { Publication } from './publication.ts'
 
@@ -28,11 +28,18 @@ export async function status(stack: {
   publication: Publication
 }): Promise<Status> {
   const { ports, admin, publication } = stack
-  const [servers, load_balancers] = await Promise.all([serversOf(admin), loadBalancersOf(admin)])
+  const [servers, answered] = await Promise.all([
+    serversOf(admin),
+    loadBalancersOf(admin).catch(error => {
+      if (error instanceof CloudError && error.kind === 'unavailable') return null // ottavia is just being restarted
+      throw error
+    }),
+  ])
+  const load_balancers = answered ?? []
   for (const lb of load_balancers) if (lb.vip) await publication.publish(lb.vip)
   const at = (port: number, path = '') => `http://127.0.0.1:${port}${path}`
   return {
-    ready: true,
+    ready: answered !== null,
     endpoints: {
       identity: at(ports.identity, '/v3'),
       network: at(ports.network),

@@ -35,7 +35,7 @@ export class StateInUse extends Error {}
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { repository, state, command, sockets } = options
   const root = process.getuid!() === 0
-  if (root) fs.chownSync(state, shifted_uid, shifted_uid)
+  if (root) giveAway(state)
   const log = fs.openSync(options.log_file, 'a', 0o600)
   if (root) fs.fchownSync(log, shifted_uid, shifted_uid)
   const argv = argvOf(root, repository, state, command)
@@ -55,6 +55,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   life.write('mapped\n')
   publishOnDemand(child)
   return { pid: child.pid!, child, exited, kill: () => life.destroy() }
+}
+
+/** What the launcher made in the state folder belongs to the uid that is root inside. */
+function giveAway(state: string): void {
+  fs.chownSync(state, shifted_uid, shifted_uid)
+  for (const name of fs.readdirSync(state)) fs.lchownSync(path.join(state, name), shifted_uid, shifted_uid)
 }
 
 const shifted_uid = 100_000
