@@ -130,12 +130,46 @@ export function nextDue<Clients>(
 export function recorded<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
   return flows
     .flatMap(({ items }) => items.flatMap(item => flatten(item, tree)))
-    .flatMap(item =>
+    .flatMap((item): Due<Clients>[] =>
       item.kind === 'step'
         ? [{ step: item.step, amphora: null }]
         : lanesOf(item, tree).flatMap(({ steps, amphora }) => steps.map(step => ({ step, amphora }))),
     )
     .filter(({ step, amphora }) => step.look && step.done(tree, amphora))
+}
+
+/** The facts that turn one tree into the other: changed fields of rows, and rows that are gone. */
+export function difference(before: Tree, after: Tree | null): Facts {
+  if (after === null) return { load_balancer: null }
+  const facts: Facts = {}
+  const root = changedFields(before.load_balancer, after.load_balancer)
+  if (root) facts.load_balancer = root
+  for (const kind of ['listeners', 'pools', 'members', 'amphorae'] as const) {
+    const entries = before[kind].flatMap((row): [string, object | null][] => {
+      const next = after[kind].find(one => one.id === row.id)
+      const fields = next ? changedFields<object>(row, next) : null
+      return !next ? [[row.id, null]] : fields ? [[row.id, fields]] : []
+    })
+    if (entries.length > 0) facts[kind] = Object.fromEntries(entries)
+  }
+  return facts
+}
+
+function changedFields<R extends object>(before: R, after: R): Partial<R> | null {
+  const changed = Object.entries(after).filter(([key, value]) => !same(before[key as keyof R], value))
+  return changed.length === 0 ? null : (Object.fromEntries(changed) as Partial<R>)
+}
+
+/** By content; the order of an object's keys is PostgreSQL's business. */
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const keys = Object.keys(a)
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === Object.keys(b).length &&
+    keys.every(key => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
+  )
 }
 
 function asItem<Clients>(item: Step<Clients> | Item<Clients>): Item<Clients> {
@@ -154,7 +188,7 @@ function flatten<Clients>(item: Item<Clients>, tree: Tree): FlatItem<Clients>[] 
 }
 
 function dueOf<Clients>(item: Item<Clients>, tree: Tree): Due<Clients>[] {
-  return flatten(item, tree).flatMap(flat => {
+  return flatten(item, tree).flatMap((flat): Due<Clients>[] => {
     if (flat.kind === 'step') return flat.step.done(tree, null) ? [] : [{ step: flat.step, amphora: null }]
     const amphorae = flat.select(tree)
     if (amphorae.length === 0 && tree.amphorae.length === 0) return flat.steps.map(step => ({ step, amphora: null }))

@@ -11,7 +11,9 @@ export const memberPorts = amphoraStep<Clients>({
   upstream: 'AmphoraPostNetworkPlug',
   deadline_s: 120,
   done: (amphora, tree) =>
-    memberNetworks(tree).every(id => amphora.member_ports.some(port => port.network_id === id && port.plugged)),
+    [...memberNetworks(tree).keys()].every(id =>
+      amphora.member_ports.some(port => port.network_id === id && port.plugged),
+    ),
   look: async (amphora, _tree, { clients }) => {
     const there = await Promise.all(
       amphora.member_ports.map(port => isAttached(clients, port.port_id, amphora.compute_id!)),
@@ -22,15 +24,14 @@ export const memberPorts = amphoraStep<Clients>({
   ensure: async (amphora, tree, context) => {
     const { neutron, agent } = context.clients
     const ports = [...amphora.member_ports.filter(port => port.plugged)]
-    for (const network_id of memberNetworks(tree)) {
+    for (const [network_id, subnet_ids] of memberNetworks(tree)) {
       if (ports.some(port => port.network_id === network_id)) continue
       const filter = { name: memberPortName(amphora.id), network_id }
-      const subnet_id = tree.members.find(member => member.network_id === network_id)!.subnet_id!
       const port =
         (await neutron.ports(filter))[0] ??
         (await neutron.createPort({
           ...filter,
-          fixed_ips: [{ subnet_id }],
+          fixed_ips: subnet_ids.map(subnet_id => ({ subnet_id })),
           admin_state_up: true,
           device_owner: 'Octavia',
           security_groups: [tree.load_balancer.security_group_id!],
