@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   await hostOn(private_network!.id)
 
   tell({ progress: 'ottavia' })
-  writeOptions(state, { ports, database_url: database.url, secrets, cloud })
+  await writeOptions(state, { ports, database_url: database.url, secrets, cloud })
   const all = daemon('all', [fds.load_balancer], {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
