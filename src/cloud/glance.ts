@@ -10,17 +10,23 @@ export type Image = {
   owner: string | null
 }
 
-/** The newest active image that carries the tag, of that owner where one is given; null when there is none. */
-export async function imageTagged(
-  os: OpenStack,
-  tag: string,
-  owner: string | null,
-  signal?: AbortSignal,
-): Promise<Image | null> {
-  const query: Record<string, string> = { status: 'active', tag, sort: 'created_at:desc', limit: '2' }
-  if (owner) query.owner = owner
-  const { body } = await os.request('image', 'GET', '/images', { query, signal })
-  return (body as { images: Image[] }).images[0] ?? null
+/** Glance's calls that load balancing needs. */
+export class Glance {
+  readonly #os: OpenStack
+  readonly #signal: AbortSignal | undefined
+
+  constructor(os: OpenStack, signal?: AbortSignal) {
+    this.#os = os
+    this.#signal = signal
+  }
+
+  /** The newest active image that carries the tag, of that owner where one is given; null when there is none. */
+  async imageTagged(tag: string, owner: string | null): Promise<Image | null> {
+    const query: Record<string, string> = { status: 'active', tag, sort: 'created_at:desc', limit: '2' }
+    if (owner) query.owner = owner
+    const { body } = await this.#os.request('image', 'GET', '/images', { query, signal: this.#signal })
+    return (body as { images: Image[] }).images[0] ?? null
+  }
 }
 
 /** Uploads an image: makes its record, then puts its bytes. Answers with its id. */

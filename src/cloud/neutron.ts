@@ -39,6 +39,7 @@ export type Port = {
 /** What a POST or PUT of a port may carry. */
 export type PortBody = Partial<Omit<Port, 'id' | 'status' | 'fixed_ips'>> & {
   fixed_ips?: { subnet_id?: string; ip_address?: string }[]
+  'binding:profile'?: Record<string, string>
 }
 
 export type SecurityGroup = { id: string; name: string; project_id: string; security_group_rules: SecurityGroupRule[] }

@@ -38,7 +38,7 @@ export class CloudError extends Error {
   }
 }
 
-export type ServiceType = 'identity' | 'network' | 'compute' | 'image'
+export type ServiceType = 'identity' | 'network' | 'compute' | 'image' | 'load-balancer'
 
 export type CloudRequest = {
   query?: Record<string, string | string[]>
@@ -177,7 +177,7 @@ class Session {
     if (!found)
       throw new CloudError(service, 404, 'EndpointNotFound', `the catalogue has no ${wanted} endpoint of it`, null)
     const url = found.url.replace(/\/+$/, '')
-    const version = { identity: '/v3', network: '/v2.0', image: '/v2', compute: '' }[service]
+    const version = { identity: '/v3', network: '/v2.0', image: '/v2', compute: '', 'load-balancer': '/v2.0' }[service]
     return version && !url.endsWith(version) ? url + version : url
   }
 }

@@ -93,6 +93,7 @@ function createLoadBalancer(
     security_group_id: null,
     security_group_rules: null,
     server_group_id: null,
+    gone: [],
   }
   return { load_balancer, listeners: [], pools: [], members: [], amphorae: [] }
 }

@@ -84,6 +84,7 @@ export const loadBalancer = resource({
       state: 'fact',
       doc: 'The anti-affinity group of its servers.',
     }),
+    gone: fact<string[]>()({ state: 'fact', doc: 'What its removal has already taken out of the cloud.' }),
     ...lifecycle,
   },
 })
