@@ -1,19 +1,5 @@
-/** Sessions and transactions of the store. */
+/** Transactions of the store. */
 import pg from 'pg'
-
-/** Opens a pool whose sessions give up on locks and are cut when they forget to end a transaction: nobody may hold a
- *  tree for long. `max` is the most sessions at a time. */
-export function openPool(url: string, max = 10): pg.Pool {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max,
-    lock_timeout: 3_000,
-    idle_in_transaction_session_timeout: 5_000,
-  })
-  // Of an idle session that the server cut: the pool has dropped it, and the next query opens a new one.
-  pool.on('error', () => {})
-  return pool
-}
 
 /** A session inside a transaction. */
 export type Tx = pg.PoolClient

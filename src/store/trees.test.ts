@@ -7,19 +7,21 @@ import { change } from '../lbaas/change.ts'
 import { settle } from '../lbaas/provisioning.ts'
 import { creates, sampleId, sampleTerms, sampleTree } from '../lbaas/sample.ts'
 import type { Tree } from '../lbaas/tree.ts'
+import { openLog } from '../service/log.ts'
+import { openPool } from '../service/postgres.ts'
 import { wake, wake_channel } from './claims.ts'
 import * as journal from './journal.ts'
 import { migrate } from './migrations.ts'
 import * as reservations from './reservations.ts'
 import { columnsOf, tables } from './schema.ts'
-import { isContention, openPool, transaction } from './transaction.ts'
+import { isContention, transaction } from './transaction.ts'
 import * as trees from './trees.ts'
 
 const database = testDatabase()
 let pool: pg.Pool
 
 beforeAll(async () => {
-  pool = openPool(database.url)
+  pool = openPool(database.url, openLog('test'))
   await Promise.all([migrate(pool), migrate(pool), migrate(pool)])
 })
 afterAll(() => pool.end())
@@ -204,7 +206,7 @@ test('waking is heard when the transaction commits, and not when it does not', a
   await listener.query('select 1')
   expect(heard).toEqual([wake_channel, wake_channel])
   const { rows } = await pool.query('select *, next_try_at <= now() as due from lbaas.claims')
-  expect(rows).toMatchObject([{ load_balancer_id: lb, token: '0', due: true, woken_generation: 5, owner: null }])
+  expect(rows).toMatchObject([{ load_balancer_id: lb, token: '0', due: true, wakes: '2', owner: null }])
   await listener.end()
 })
 

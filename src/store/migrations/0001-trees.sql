@@ -20,6 +20,7 @@ create table lbaas.load_balancer (
   security_group_id uuid,
   security_group_rules jsonb,
   server_group_id uuid,
+  gone jsonb not null,
   tags jsonb not null,
   provisioning_status text not null,
   created_at timestamptz not null,
@@ -27,6 +28,8 @@ create table lbaas.load_balancer (
   generation integer not null,
   reason text
 );
+-- A port that a tenant brings is nobody else's VIP.
+create unique index load_balancer_vip_port on lbaas.load_balancer (vip_port_id);
 create index load_balancer_list on lbaas.load_balancer (project_id, created_at, id);
 
 -- A listener may point at a pool that the same transaction makes or takes away, so references are checked at its end.
@@ -119,6 +122,7 @@ create table lbaas.amphora (
   compute_id uuid,
   lb_network_ip text,
   vrrp_ip text,
+  vrrp_mac_address text,
   ha_ip text,
   vrrp_port_id uuid,
   ha_port_id uuid,
@@ -197,6 +201,9 @@ create table lbaas.claims (
   expires_at timestamptz,
   next_try_at timestamptz,
   attempts integer not null default 0,
-  woken_generation integer not null default 0
+  -- Whether the world is to be asked before the rows are believed.
+  look boolean not null default false,
+  -- How often it was woken: letting go of a claim must not lose a wake-up.
+  wakes bigint not null default 0
 );
 create index claims_due on lbaas.claims (next_try_at);
