@@ -44,7 +44,7 @@ export const amphora = resource({
     cached_zone: string({ ...described, doc: 'The availability zone that it is in.' }),
     image_id: uuid({ ...described, doc: 'The image that it was booted from.' }),
     compute_flavor: string({ ...described, doc: 'The size of its server.' }),
-    certificate: fact<string | null>()({ ...inner, secret: true, null: true, doc: 'Its certificate and key, PEM.' }),
+    certificate: string({ ...inner, secret: true, null: true, doc: 'Its certificate and key, PEM.' }),
     vip_plugged: boolean({ ...inner, doc: 'Whether its agent has the VIP.' }),
     member_ports: fact<MemberPort[]>()({ ...inner, doc: "Its ports on members' networks." }),
     applied: fact<Readonly<Record<string, string>>>()({

@@ -1,4 +1,5 @@
 /** The listener: its declaration and its rules. */
+import { refuseMisplaced } from './check.ts'
 import { Rejected } from './errors.ts'
 import { refuseForeignCidrs } from './load-balancer.ts'
 import {
@@ -57,6 +58,7 @@ export const listener = resource({
       default: {},
       change: true,
       neutron: false,
+      only_for: { protocol: ['HTTP', 'TERMINATED_HTTPS'] },
       each: string({ max_length: 255, doc: 'The value.' }),
       doc: 'Headers that are added to requests: X-Forwarded-For, X-Forwarded-Port, X-Forwarded-Proto, each "true" or "false".',
     }),
@@ -133,6 +135,7 @@ export function checkListener(tree: Tree, row: Listener): void {
       load_balancer_id: row.load_balancer_id,
     })
   if (row.protocol === 'TERMINATED_HTTPS') throw new Rejected('no_certificate', {})
+  refuseMisplaced(listener, row)
   checkHeaders(row)
   refuseForeignCidrs(tree.load_balancer, row.allowed_cidrs)
   if (row.default_pool_id !== null) checkDefaultPool(tree, row, row.default_pool_id)
@@ -148,8 +151,6 @@ export function freePeerPort(tree: Tree): number {
 
 function checkHeaders(row: Listener): void {
   for (const [name, value] of Object.entries(row.insert_headers)) {
-    if (row.protocol !== 'HTTP')
-      throw new Rejected('not_allowed_with', { field: 'insert_headers', other: 'protocol', value: row.protocol })
     if (!insertable_headers.includes(name))
       throw new Rejected('invalid_option', { value: name, option: 'insert_headers', field: 'insert_headers' })
     if (value !== 'true' && value !== 'false')

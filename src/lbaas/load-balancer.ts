@@ -4,6 +4,7 @@ import { Rejected } from './errors.ts'
 import {
   admin_state_up,
   boolean,
+  cidr,
   description,
   enumeration,
   fact,
@@ -66,9 +67,9 @@ export const loadBalancer = resource({
       shown: false,
       doc: 'Whether the VIP port was made here, and so goes with the load balancer.',
     }),
-    vip_subnet_cidr: fact<string | null>()({ null: true, state: 'fact', doc: "The VIP subnet's range." }),
-    vip_gateway: fact<string | null>()({ null: true, state: 'fact', doc: "The VIP subnet's gateway." }),
-    security_group_id: fact<string | null>()({
+    vip_subnet_cidr: cidr({ null: true, state: 'fact', doc: "The VIP subnet's range." }),
+    vip_gateway: ip({ null: true, state: 'fact', doc: "The VIP subnet's gateway." }),
+    security_group_id: uuid({
       null: true,
       state: 'fact',
       doc: 'The group on the VIP and VRRP ports.',
@@ -78,7 +79,7 @@ export const loadBalancer = resource({
       state: 'fact',
       doc: 'The rules that the group was last seen to have.',
     }),
-    server_group_id: fact<string | null>()({
+    server_group_id: uuid({
       null: true,
       state: 'fact',
       doc: 'The anti-affinity group of its servers.',

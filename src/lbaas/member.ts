@@ -4,7 +4,7 @@ import { Rejected } from './errors.ts'
 import {
   admin_state_up,
   boolean,
-  fact,
+  cidr,
   identity,
   integer,
   ip,
@@ -62,8 +62,8 @@ export const member = resource({
       neutron: false,
       doc: 'Which port its health is asked for on, if not its own.',
     }),
-    network_id: fact<string | null>()({ null: true, state: 'fact', doc: 'The network of its subnet.' }),
-    subnet_cidr: fact<string | null>()({ null: true, state: 'fact', doc: "Its subnet's range." }),
+    network_id: uuid({ null: true, state: 'fact', doc: 'The network of its subnet.' }),
+    subnet_cidr: cidr({ null: true, state: 'fact', doc: "Its subnet's range." }),
     ...lifecycle,
   },
 })
