@@ -39,7 +39,7 @@ export type FabricServer = {
   image_dir: string | null
   /** Files put in before the first boot (Nova's personality), absolute paths below /etc, /root or /var. */
   files: { path: string; contents: Uint8Array; mode?: number }[]
-  /** An executable script (it begins with #!) that runs at the first boot. */
+  /** An executable script (it begins with #!). It runs at every boot: nothing else in there would start what it started. */
   user_data: Uint8Array | null
   memory_mb: number
 }

@@ -1,0 +1,3 @@
+export function ensureAuthorities(dir: string): Record<string, string> {
+  return {}
+}

@@ -1,0 +1,75 @@
+/** The settings of one machine's stack: the pocket cloud's, and ottavia's own configuration file. */
+import fs from 'node:fs'
+import type { Ports, Secrets, State } from '../state.ts'
+import { ensureAuthorities } from './authorities.ts'
+import { agent_port, heartbeat_port, type PreparedCloud } from './cloud-setup.ts'
+
+/** The inner port of the neutron-lbaas dialect, to which the pocket Neutron forwards. Nothing outside reaches it. */
+const neutron_dialect_port = 9877
+
+/** What `serve pocket` reads from OTTAVIA_POCKET. Its sockets are fds 4 to 7: identity, image, compute, network. */
+export type PocketSettings = {
+  database_url: string
+  state_dir: string
+  runtime_dir: string
+  endpoints: Record<'identity' | 'image' | 'compute' | 'network' | 'load_balancer', string>
+  ports: Ports
+  lbaas_url: string
+  passwords: { admin: string; demo: string; service: string }
+}
+
+export function pocketSettings(state: State, ports: Ports, database_url: string, secrets: Secrets): PocketSettings {
+  const at = (port: number) => `http://127.0.0.1:${port}`
+  return {
+    database_url,
+    state_dir: state.path('pocket'),
+    runtime_dir: process.execPath.replace(/\/node$/, ''),
+    endpoints: {
+      identity: at(ports.identity),
+      image: at(ports.image),
+      compute: at(ports.compute),
+      network: at(ports.network),
+      load_balancer: at(ports.load_balancer),
+    },
+    ports,
+    lbaas_url: at(neutron_dialect_port),
+    passwords: { admin: secrets.admin, demo: secrets.demo, service: secrets.octavia },
+  }
+}
+
+/** Writes ottavia.toml, as an operator would for a cloud of theirs. It holds secrets: readable by the owner only. */
+export function writeOptions(
+  state: State,
+  stack: { ports: Ports; database_url: string; secrets: Secrets; cloud: PreparedCloud },
+): void {
+  const { ports, database_url, secrets, cloud } = stack
+  const files = ensureAuthorities(state.path('certificates'))
+  const sections: Record<string, Record<string, string | number>> = {
+    database: { connection: database_url },
+    service_auth: { auth_url: `http://127.0.0.1:${ports.identity}/v3`, password: secrets.octavia },
+    api_settings: { bind_port: ports.load_balancer, neutron_bind_port: neutron_dialect_port },
+    controller_worker: {
+      amp_flavor_id: amphora_flavor_id,
+      amp_boot_network_list: cloud.management_network_id,
+      amp_secgroup_list: cloud.amphora_group_id,
+    },
+    haproxy_amphora: { bind_port: agent_port },
+    health_manager: {
+      bind_ip: cloud.controller_address,
+      controller_ip_port_list: `${cloud.controller_address}:${heartbeat_port}`,
+      heartbeat_key: secrets.heartbeat_key,
+      heartbeat_interval: 1,
+    },
+    certificates: files,
+  }
+  const text = Object.entries(sections).map(([section, options]) =>
+    [`[${section}]`, ...Object.entries(options).map(([key, value]) => `${key} = ${JSON.stringify(value)}`), ''].join(
+      '\n',
+    ),
+  )
+  const head = '# Written by `ottavia up` at every start; your changes would be lost.\n'
+  fs.writeFileSync(state.path('ottavia.toml'), `${head}${text.join('\n')}`, { mode: 0o600 })
+}
+
+/** The pocket cloud's flavor for amphorae. */
+const amphora_flavor_id = '65'

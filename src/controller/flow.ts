@@ -1,0 +1,203 @@
+/** Steps and flows: a step ensures one thing, a flow is an ordered list of steps, a plan is what is left of flows. */
+import type { Amphora } from '../lbaas/amphora.ts'
+import type { Tree } from '../lbaas/tree.ts'
+
+/** What a step learnt: fields to be written, by row. A null row is one that is to go, an unknown id one that is new. */
+export type Facts = {
+  load_balancer?: Partial<Tree['load_balancer']> | null
+  listeners?: Record<string, Partial<Tree['listeners'][number]> | null>
+  pools?: Record<string, Partial<Tree['pools'][number]> | null>
+  members?: Record<string, Partial<Tree['members'][number]> | null>
+  amphorae?: Record<string, Partial<Amphora> | null>
+}
+
+/** What a step may use. `clients` are the provider's own: the engine does not look at them. */
+export type StepContext<Clients> = {
+  clients: Clients
+  /** Writes a line of the journal: what is being waited for, what was found. */
+  say: (text: string) => void
+  /** Aborts when the claim is lost or a newer intention makes the step pointless. */
+  signal: AbortSignal
+  /** Resolves after `wait_ms`, or rejects when the signal aborts. Waits are for conditions: look, then pause, then look. */
+  pause: (wait_ms: number) => Promise<void>
+  now: () => Date
+}
+
+/** Ensures one thing, for the whole tree or (subject) for one amphora. May be killed at any instruction and run again. */
+export type Step<Clients> = {
+  /** What it brings about, in the words of the journal and the documentation. */
+  title: string
+  /** The described system's name of it, for those who come from there. */
+  upstream?: string
+  /** How long one claim tries before the step is parked until its next try. */
+  deadline_s: number
+  /** Reads rows only, so that planning is pure and free. */
+  done: (tree: Tree, amphora: Amphora | null) => boolean
+  /** Asks the world whether what is recorded still holds, and answers with the facts that do not. Never in the hot path. */
+  look?: (tree: Tree, amphora: Amphora | null, context: StepContext<Clients>) => Promise<Facts>
+  ensure: (tree: Tree, amphora: Amphora | null, context: StepContext<Clients>) => Promise<Facts>
+}
+
+type Item<Clients> =
+  | { kind: 'step'; step: Step<Clients> }
+  | { kind: 'each'; select: (tree: Tree) => Amphora[]; steps: Step<Clients>[] }
+  | { kind: 'when'; condition: (tree: Tree) => boolean; items: Item<Clients>[] }
+
+export type Flow<Clients> = { title: string; items: Item<Clients>[] }
+
+/** A step that is left to do, for that amphora (null: for the tree). */
+export type Due<Clients> = { step: Step<Clients>; amphora: Amphora | null }
+
+/** An ordered list: steps of the tree, blocks for each of some amphorae, blocks under a condition. */
+export function flow<Clients>(title: string, items: (Step<Clients> | Item<Clients>)[]): Flow<Clients> {
+  return { title, items: items.map(asItem) }
+}
+
+/** The steps for each selected amphora: one after another for one amphora, the amphorae side by side. */
+export function each<Clients>(select: (tree: Tree) => Amphora[], steps: Step<Clients>[]): Item<Clients> {
+  return { kind: 'each', select, steps }
+}
+
+/** The items only where the condition holds. */
+export function when<Clients>(
+  condition: (tree: Tree) => boolean,
+  items: (Step<Clients> | Item<Clients>)[],
+): Item<Clients> {
+  return { kind: 'when', condition, items: items.map(asItem) }
+}
+
+/** A step of the whole tree. */
+export function treeStep<Clients>(step: {
+  title: string
+  upstream?: string
+  deadline_s: number
+  done: (tree: Tree) => boolean
+  look?: (tree: Tree, context: StepContext<Clients>) => Promise<Facts>
+  ensure: (tree: Tree, context: StepContext<Clients>) => Promise<Facts>
+}): Step<Clients> {
+  const { look, ensure, done, ...rest } = step
+  return {
+    ...rest,
+    done: tree => done(tree),
+    ...(look ? { look: (tree, _, context) => look(tree, context) } : {}),
+    ensure: (tree, _, context) => ensure(tree, context),
+  }
+}
+
+/** A step for one amphora; what it answers are fields of that amphora, null when its row is to go. */
+export function amphoraStep<Clients>(step: {
+  title: string
+  upstream?: string
+  deadline_s: number
+  done: (amphora: Amphora, tree: Tree) => boolean
+  look?: (amphora: Amphora, tree: Tree, context: StepContext<Clients>) => Promise<Partial<Amphora>>
+  ensure: (amphora: Amphora, tree: Tree, context: StepContext<Clients>) => Promise<Partial<Amphora> | null>
+}): Step<Clients> {
+  const { look, ensure, done, ...rest } = step
+  return {
+    ...rest,
+    done: (tree, amphora) => done(amphora!, tree),
+    ...(look ? { look: async (tree, amphora, context) => factsOf(amphora!, await look(amphora!, tree, context)) } : {}),
+    ensure: async (tree, amphora, context) => factsOf(amphora!, await ensure(amphora!, tree, context)),
+  }
+}
+
+/** What is left of the flows, in order. Blocks for amphorae that are still to come appear once, without an amphora; the
+ *  step that makes the rows stands before them. */
+export function plan<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
+  return flows.flatMap(({ items }) => items.flatMap(item => dueOf(item, tree)))
+}
+
+/** What can be done now: of the first item that has something left, one step for each of its lanes. What is parked waits
+ *  for its next try, and everything behind it waits with it. */
+export function nextDue<Clients>(
+  flows: Flow<Clients>[],
+  tree: Tree,
+  parked: (due: Due<Clients>) => boolean,
+): Due<Clients>[] {
+  for (const item of flows.flatMap(({ items }) => items.flatMap(i => flatten(i, tree)))) {
+    const lanes = item.kind === 'step' ? [{ steps: [item.step], amphora: null }] : lanesOf(item, tree)
+    const due = lanes.flatMap(({ steps, amphora }) => {
+      const step = steps.find(s => !s.done(tree, amphora))
+      return step ? [{ step, amphora }] : []
+    })
+    if (due.length > 0) return due.filter(d => !parked(d))
+  }
+  return []
+}
+
+/** Every step with something to look at, for the amphorae that are there: the audit's list. */
+export function recorded<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
+  return flows
+    .flatMap(({ items }) => items.flatMap(item => flatten(item, tree)))
+    .flatMap((item): Due<Clients>[] =>
+      item.kind === 'step'
+        ? [{ step: item.step, amphora: null }]
+        : lanesOf(item, tree).flatMap(({ steps, amphora }) => steps.map(step => ({ step, amphora }))),
+    )
+    .filter(({ step, amphora }) => step.look && step.done(tree, amphora))
+}
+
+/** The facts that turn one tree into the other: changed fields of rows, and rows that are gone. */
+export function difference(before: Tree, after: Tree | null): Facts {
+  if (after === null) return { load_balancer: null }
+  const facts: Facts = {}
+  const root = changedFields(before.load_balancer, after.load_balancer)
+  if (root) facts.load_balancer = root
+  for (const kind of ['listeners', 'pools', 'members', 'amphorae'] as const) {
+    const entries = before[kind].flatMap((row): [string, object | null][] => {
+      const next = after[kind].find(one => one.id === row.id)
+      const fields = next ? changedFields<object>(row, next) : null
+      return !next ? [[row.id, null]] : fields ? [[row.id, fields]] : []
+    })
+    if (entries.length > 0) facts[kind] = Object.fromEntries(entries)
+  }
+  return facts
+}
+
+function changedFields<R extends object>(before: R, after: R): Partial<R> | null {
+  const changed = Object.entries(after).filter(([key, value]) => !same(before[key as keyof R], value))
+  return changed.length === 0 ? null : (Object.fromEntries(changed) as Partial<R>)
+}
+
+/** By content; the order of an object's keys is PostgreSQL's business. */
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const keys = Object.keys(a)
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === Object.keys(b).length &&
+    keys.every(key => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
+  )
+}
+
+function asItem<Clients>(item: Step<Clients> | Item<Clients>): Item<Clients> {
+  return 'kind' in item ? item : { kind: 'step', step: item }
+}
+
+type FlatItem<Clients> = Exclude<Item<Clients>, { kind: 'when' }>
+
+function lanesOf<Clients>(item: Extract<FlatItem<Clients>, { kind: 'each' }>, tree: Tree) {
+  return item.select(tree).map(amphora => ({ steps: item.steps, amphora }))
+}
+
+function flatten<Clients>(item: Item<Clients>, tree: Tree): FlatItem<Clients>[] {
+  if (item.kind !== 'when') return [item]
+  return item.condition(tree) ? item.items.flatMap(inner => flatten(inner, tree)) : []
+}
+
+function dueOf<Clients>(item: Item<Clients>, tree: Tree): Due<Clients>[] {
+  return flatten(item, tree).flatMap((flat): Due<Clients>[] => {
+    if (flat.kind === 'step') return flat.step.done(tree, null) ? [] : [{ step: flat.step, amphora: null }]
+    const amphorae = flat.select(tree)
+    if (amphorae.length === 0 && tree.amphorae.length === 0) return flat.steps.map(step => ({ step, amphora: null }))
+    return amphorae.flatMap(amphora =>
+      flat.steps.filter(step => !step.done(tree, amphora)).map(step => ({ step, amphora })),
+    )
+  })
+}
+
+function factsOf(amphora: Amphora, fields: Partial<Amphora> | null): Facts {
+  return fields !== null && Object.keys(fields).length === 0 ? {} : { amphorae: { [amphora.id]: fields } }
+}

@@ -1,0 +1,176 @@
+/** The runner: brings one claimed tree to where its plan is empty, step by step, and records what each step learnt. */
+import type { Tree } from '../lbaas/tree.ts'
+import { type Due, type Facts, type Flow, nextDue, recorded, type StepContext } from './flow.ts'
+import { backoff_ms, type Classify, type Outcome, outcomeOf } from './outcome.ts'
+
+/** What a provider is to the engine: which flows are due for a tree, in order, and what its steps work with. */
+export type Provider<Clients> = {
+  name: string
+  due: (tree: Tree) => Flow<Clients>[]
+  /** Clients whose calls abort with the signal and carry the claim's token where the other side understands it. */
+  clients: (tree: Tree, token: bigint, signal: AbortSignal) => Clients
+  classify: Classify
+}
+
+/** What the runner needs of the store for the one tree that it has claimed. Every write is refused once the claim is lost. */
+export type Ledger = {
+  token: bigint
+  load: () => Promise<Tree | null>
+  record: (before: Tree, facts: Facts) => Promise<void>
+  /** A line of the journal; never fails the work. */
+  write: (line: JournalLine) => Promise<void>
+  /** Whether the tree is to go: what waits for anything else is pointless then. */
+  leaving: () => Promise<boolean>
+}
+
+export type JournalLine = {
+  step: string
+  amphora_id: string | null
+  kind: 'done' | 'waiting' | 'said' | 'failed' | 'withdrawn'
+  text: string
+  generation: number
+}
+
+export type Surroundings = {
+  signal: AbortSignal
+  now: () => Date
+  random: () => number
+  pause: (wait_ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** How the work ended: nothing is left; something is parked (and whether trying soon may help); or the tree is gone. */
+export type Rest = { kind: 'settled' } | { kind: 'gone' } | { kind: 'parked'; soon: boolean }
+
+/** Works until nothing is left or all that is left is parked. With `look`, first asks the world whether the recorded facts
+ *  still hold: after a crash, for the audit, before a failover. Rejects when the claim is lost. */
+export async function reconcile<Clients>(
+  provider: Provider<Clients>,
+  ledger: Ledger,
+  around: Surroundings,
+  look: boolean,
+): Promise<Rest> {
+  const parked = new Map<string, Outcome>()
+  if (look) await lookAtWorld(provider, ledger, around)
+  for (;;) {
+    around.signal.throwIfAborted()
+    const tree = await ledger.load()
+    if (!tree) return { kind: 'gone' }
+    const due = nextDue(provider.due(tree), tree, d => parked.has(keyOf(d)))
+    if (due.length === 0) {
+      if (parked.size === 0) return { kind: 'settled' }
+      return { kind: 'parked', soon: [...parked.values()].some(outcome => outcome.kind === 'transient') }
+    }
+    const outcomes = await Promise.all(due.map(d => runStep(provider, ledger, around, tree, d)))
+    due.forEach((d, index) => {
+      const outcome = outcomes[index]
+      if (outcome) parked.set(keyOf(d), outcome)
+    })
+  }
+}
+
+/** Runs one step until it has succeeded (null), or until trying on makes no sense now. */
+async function runStep<Clients>(
+  provider: Provider<Clients>,
+  ledger: Ledger,
+  around: Surroundings,
+  tree: Tree,
+  due: Due<Clients>,
+): Promise<Outcome | null> {
+  const { step, amphora } = due
+  const generation = tree.load_balancer.generation
+  const line = (kind: JournalLine['kind'], text: string) =>
+    ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind, text, generation })
+  const begin_ms = around.now().getTime()
+  const superseded = new AbortController()
+  const signal = AbortSignal.any([around.signal, superseded.signal])
+  const stopWatching = watchForDeletion(ledger, around, tree, superseded)
+  try {
+    for (let failures = 0; ; ) {
+      try {
+        const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text))
+        const facts = await step.ensure(tree, amphora, context)
+        await ledger.record(tree, facts)
+        await line('done', `took ${((around.now().getTime() - begin_ms) / 1000).toFixed(2)} s`)
+        return null
+      } catch (error) {
+        around.signal.throwIfAborted()
+        if (superseded.signal.aborted) return null // plan again: there is something newer
+        const outcome = outcomeOf(error, provider.classify)
+        failures++
+        const elapsed_s = (around.now().getTime() - begin_ms) / 1000
+        if (outcome.kind === 'transient' && elapsed_s < step.deadline_s) {
+          if (failures === 1) await line('waiting', outcome.text)
+          await around.pause(backoff_ms(failures, 50, 2_000, around.random()), signal).catch(() => {})
+          continue
+        }
+        await line('failed', outcome.kind === 'defect' ? outcome.stack : outcome.text)
+        await ledger.record(tree, factsOfFailure(tree, outcome))
+        const objects = outcome.kind === 'permanent' && outcome.object_id !== null
+        return objects ? null : outcome // an object in ERROR renders from its last good state: the plan goes on without it
+      }
+    }
+  } finally {
+    stopWatching()
+  }
+}
+
+/** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay. */
+function factsOfFailure(tree: Tree, outcome: Outcome): Facts {
+  if (outcome.kind === 'transient') return { load_balancer: { reason: outcome.text } }
+  const reason = outcome.kind === 'permanent' ? outcome.reason : `internal error: ${outcome.text}`
+  const failed = { provisioning_status: 'ERROR' as const, reason }
+  const id = outcome.kind === 'permanent' ? outcome.object_id : null
+  for (const kind of ['listeners', 'pools', 'members'] as const)
+    if (id !== null && tree[kind].some(object => object.id === id)) return { [kind]: { [id]: failed } }
+  return tree.load_balancer.provisioning_status === 'PENDING_DELETE'
+    ? { load_balancer: { reason } } // it is still to go; only the reason is new
+    : { load_balancer: failed }
+}
+
+/** Asks every step that can look, and withdraws what no longer holds; the ordinary plan then repairs it. */
+async function lookAtWorld<Clients>(provider: Provider<Clients>, ledger: Ledger, around: Surroundings): Promise<void> {
+  const tree = await ledger.load()
+  if (!tree) return
+  const context = contextOf(provider, ledger, around, tree, around.signal, () => {})
+  for (const { step, amphora } of recorded(provider.due(tree), tree)) {
+    around.signal.throwIfAborted()
+    const withdrawn = await step.look!(tree, amphora, context)
+    if (Object.keys(withdrawn).length === 0) continue
+    await ledger.record(tree, withdrawn)
+    const generation = tree.load_balancer.generation
+    const text = 'the world has it no more; it is brought about again'
+    await ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind: 'withdrawn', text, generation })
+    return lookAtWorld(provider, ledger, around) // later facts may have hung on this one
+  }
+}
+
+function contextOf<Clients>(
+  provider: Provider<Clients>,
+  ledger: Ledger,
+  around: Surroundings,
+  tree: Tree,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): StepContext<Clients> {
+  const clients = provider.clients(tree, ledger.token, signal)
+  return { clients, say, signal, now: around.now, pause: wait_ms => around.pause(wait_ms, signal) }
+}
+
+/** Aborts a step that waits for anything but the deletion when the load balancer is to go. Looks every second. */
+function watchForDeletion(ledger: Ledger, around: Surroundings, tree: Tree, superseded: AbortController): () => void {
+  if (tree.load_balancer.provisioning_status === 'PENDING_DELETE') return () => {}
+  const over = new AbortController()
+  const watch = async () => {
+    const signal = AbortSignal.any([over.signal, around.signal])
+    while (!signal.aborted) {
+      await around.pause(1_000, signal)
+      if (await ledger.leaving()) return superseded.abort(new Error('the load balancer is to go'))
+    }
+  }
+  watch().catch(() => {}) // aborted, or the database is away for a moment: the step goes on
+  return () => over.abort()
+}
+
+function keyOf<Clients>({ step, amphora }: Due<Clients>): string {
+  return `${step.title}/${amphora?.id ?? ''}`
+}

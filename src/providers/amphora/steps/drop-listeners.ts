@@ -1,0 +1,24 @@
+/** Listeners that are to go, or are switched off: their processes end before anything new takes their ports. */
+import { amphoraStep } from '../../../controller/flow.ts'
+import type { Clients } from '../clients.ts'
+import { renderedListeners } from './upload-listeners.ts'
+
+export const dropListeners = amphoraStep<Clients>({
+  title: 'stop listeners',
+  upstream: 'ListenerDelete',
+  deadline_s: 120,
+  done: (amphora, tree) => {
+    const wanted = renderedListeners(tree).map(({ listener }) => listener.id)
+    return Object.keys(amphora.applied).every(id => wanted.includes(id))
+  },
+  ensure: async (amphora, tree, { clients }) => {
+    const wanted = renderedListeners(tree).map(({ listener }) => listener.id)
+    const applied = { ...amphora.applied }
+    for (const id of Object.keys(applied)) {
+      if (wanted.includes(id)) continue
+      await clients.agent(amphora).deleteListener(id)
+      delete applied[id]
+    }
+    return { applied }
+  },
+})

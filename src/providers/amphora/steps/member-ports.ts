@@ -1,0 +1,64 @@
+/** A port on each network that has members and that the amphora does not reach yet; plugged into its namespace. */
+import { amphoraStep } from '../../../controller/flow.ts'
+import { Transient } from '../../../controller/outcome.ts'
+import { memberNetworks } from '../../../lbaas/tree.ts'
+import type { Clients } from '../clients.ts'
+import { plugged } from './plug-vip.ts'
+import { attach, deleteTwinPorts, isAttached } from './ports.ts'
+
+export const memberPorts = amphoraStep<Clients>({
+  title: 'plug member networks',
+  upstream: 'AmphoraPostNetworkPlug',
+  deadline_s: 120,
+  done: (amphora, tree) =>
+    [...memberNetworks(tree).keys()].every(id =>
+      amphora.member_ports.some(port => port.network_id === id && port.plugged),
+    ),
+  look: async (amphora, _tree, { clients }) => {
+    const there = await Promise.all(
+      amphora.member_ports.map(port => isAttached(clients, port.port_id, amphora.compute_id!)),
+    )
+    const kept = amphora.member_ports.filter((_, index) => there[index])
+    return kept.length === amphora.member_ports.length ? {} : { member_ports: kept }
+  },
+  ensure: async (amphora, tree, context) => {
+    const { neutron, agent } = context.clients
+    const ports = [...amphora.member_ports.filter(port => port.plugged)]
+    for (const [network_id, subnet_ids] of memberNetworks(tree)) {
+      if (ports.some(port => port.network_id === network_id)) continue
+      const filter = { name: memberPortName(amphora.id), network_id }
+      const port =
+        (await neutron.ports(filter))[0] ??
+        (await neutron.createPort({
+          ...filter,
+          fixed_ips: subnet_ids.map(subnet_id => ({ subnet_id })),
+          admin_state_up: true,
+          device_owner: 'Octavia',
+          security_groups: [tree.load_balancer.security_group_id!],
+        }))
+      await attach(context, amphora.compute_id!, port.id)
+      await deleteTwinPorts(context.clients, filter, port.id)
+      const fixed_ips = await Promise.all(
+        port.fixed_ips.map(async ({ subnet_id, ip_address }) => {
+          const subnet = await neutron.subnet(subnet_id)
+          if (!subnet) throw new Transient(`subnet ${subnet_id} of port ${port.id} is not there`)
+          return { ip_address, subnet_cidr: subnet.cidr, host_routes: subnet.host_routes }
+        }),
+      )
+      await plugged(() => agent(amphora).plugNetwork({ mac_address: port.mac_address, fixed_ips }))
+      ports.push({
+        network_id,
+        port_id: port.id,
+        mac_address: port.mac_address,
+        ip_address: port.fixed_ips[0]?.ip_address ?? '',
+        plugged: true,
+      })
+    }
+    return { member_ports: ports }
+  },
+})
+
+/** One name for all of an amphora's member ports, as in the described system; their networks tell them apart. */
+export function memberPortName(amphora_id: string): string {
+  return `octavia-lb-member-${amphora_id}`
+}

@@ -1,0 +1,138 @@
+/** The load balancer's security group lb-<id>: what may reach the VRRP ports, which is what its listeners listen on. */
+import type { SecurityGroup, SecurityGroupRule } from '../../../cloud/neutron.ts'
+import { CloudError } from '../../../cloud/openstack.ts'
+import { type StepContext, treeStep } from '../../../controller/flow.ts'
+import type { SecurityGroupRules } from '../../../lbaas/load-balancer.ts'
+import type { Tree } from '../../../lbaas/tree.ts'
+import type { Clients } from '../clients.ts'
+
+export const securityGroup = treeStep<Clients>({
+  title: 'security group',
+  upstream: 'UpdateVIPSecurityGroup',
+  deadline_s: 60,
+  done: tree => {
+    const { security_group_id, security_group_rules } = tree.load_balancer
+    return security_group_id !== null && sameOpenings(security_group_rules, openings(tree))
+  },
+  look: async (tree, { clients }) => {
+    const group = await clients.neutron.securityGroup(tree.load_balancer.security_group_id!)
+    if (!group) return { load_balancer: { security_group_id: null, security_group_rules: null } }
+    const missing = openings(tree).some(opening => !group.security_group_rules.some(rule => opens(rule, opening)))
+    return missing ? { load_balancer: { security_group_rules: null } } : {}
+  },
+  ensure: async (tree, { clients }) => {
+    const { neutron } = clients
+    const name = groupName(tree.load_balancer.id)
+    const known = await neutron.securityGroups({ name })
+    const group =
+      known.find(g => g.id === tree.load_balancer.security_group_id) ??
+      known[0] ??
+      (await neutron.createSecurityGroup({ name, description: 'what may reach a load balancer' }))
+    const wanted = openings(tree)
+    await openUp(clients, group, wanted)
+    for (const rule of group.security_group_rules)
+      if (isListenerRule(rule) && !wanted.some(opening => opens(rule, opening)))
+        await neutron.deleteSecurityGroupRule(rule.id)
+    await deleteTwinGroups(clients, name, group.id)
+    // on the VIP port it keeps nothing in or out; it keeps the group in use, so that nobody deletes it
+    const { vip_port_id, vip_port_owned } = tree.load_balancer
+    if (vip_port_id && vip_port_owned && tree.load_balancer.security_group_id !== group.id)
+      await neutron.updatePort(vip_port_id, { security_groups: [group.id] })
+    return { load_balancer: { security_group_id: group.id, security_group_rules: wanted } }
+  },
+})
+
+/** The group goes, once no port uses it any more. */
+export const releaseSecurityGroup = treeStep<Clients>({
+  title: 'delete security group',
+  upstream: 'DeleteVIPSecurityGroup',
+  deadline_s: 120,
+  done: tree => tree.load_balancer.gone.includes('security_group'),
+  ensure: async (tree, context) => {
+    for (const group of await context.clients.neutron.securityGroups({ name: groupName(tree.load_balancer.id) }))
+      await deleteGroup(context, group.id)
+    return { load_balancer: { gone: [...tree.load_balancer.gone, 'security_group'] } }
+  },
+})
+
+export type Opening = SecurityGroupRules[number]
+
+/** What the listeners need let in: their ports, from their allowed networks, in the families of the VIP. */
+export function openings(tree: Tree): Opening[] {
+  const family = tree.load_balancer.vip_address?.includes(':') ? 'IPv6' : 'IPv4'
+  return tree.listeners
+    .filter(listener => listener.provisioning_status !== 'PENDING_DELETE')
+    .flatMap((listener): Opening[] => {
+      const protocol = { UDP: 'udp', SCTP: 'sctp' }[listener.protocol as string] ?? 'tcp'
+      const opening = { protocol, port: listener.protocol_port, ethertype: family } as const
+      const cidrs = listener.allowed_cidrs ?? []
+      return cidrs.length === 0
+        ? [{ ...opening, remote_ip_prefix: null }]
+        : cidrs.map(cidr => ({ ...opening, remote_ip_prefix: cidr }))
+    })
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
+
+function sameOpenings(recorded: Opening[] | null, wanted: Opening[]): boolean {
+  return recorded !== null && recorded.map(keyOf).join() === wanted.map(keyOf).join()
+}
+
+function keyOf({ protocol, port, ethertype, remote_ip_prefix }: Opening): string {
+  return `${protocol} ${port} ${ethertype} ${remote_ip_prefix}`
+}
+
+function opens(rule: SecurityGroupRule, opening: Opening): boolean {
+  return (
+    rule.direction === 'ingress' &&
+    rule.protocol === opening.protocol &&
+    rule.ethertype === opening.ethertype &&
+    rule.port_range_min === opening.port &&
+    rule.port_range_max === opening.port &&
+    rule.remote_ip_prefix === opening.remote_ip_prefix
+  )
+}
+
+/** Of the kind that we make: egress, VRRP and whatever an operator added otherwise are left alone. */
+function isListenerRule(rule: SecurityGroupRule): boolean {
+  return rule.direction === 'ingress' && ['tcp', 'udp', 'sctp'].includes(rule.protocol ?? '')
+}
+
+async function openUp({ neutron }: Clients, group: SecurityGroup, wanted: Opening[]): Promise<void> {
+  for (const opening of wanted) {
+    if (group.security_group_rules.some(rule => opens(rule, opening))) continue
+    try {
+      await neutron.createSecurityGroupRule({
+        security_group_id: group.id,
+        direction: 'ingress',
+        protocol: opening.protocol,
+        ethertype: opening.ethertype,
+        port_range_min: opening.port,
+        port_range_max: opening.port,
+        remote_ip_prefix: opening.remote_ip_prefix,
+      })
+    } catch (error) {
+      if (!(error instanceof CloudError && error.kind === 'conflict')) throw error // 409: the rule is there
+    }
+  }
+}
+
+async function deleteTwinGroups({ neutron }: Clients, name: string, keep_id: string): Promise<void> {
+  for (const twin of await neutron.securityGroups({ name }))
+    if (twin.id !== keep_id) await neutron.deleteSecurityGroup(twin.id).catch(() => {}) // in use: the removal gets it
+}
+
+/** Ports leave a group slowly in a real Neutron: in use is worth waiting for. */
+async function deleteGroup({ clients, pause }: StepContext<Clients>, id: string): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await clients.neutron.deleteSecurityGroup(id)
+    } catch (error) {
+      if (!(error instanceof CloudError && error.kind === 'conflict') || failures >= 15) throw error
+      await pause(Math.min(50 * 2 ** failures, 2_000))
+    }
+  }
+}
+
+function groupName(load_balancer_id: string): string {
+  return `lb-${load_balancer_id}`
+}

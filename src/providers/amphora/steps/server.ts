@@ -1,0 +1,118 @@
+/** The amphora's server. Ours if its name is amphora-<amphora id>; done when its agent answers at the management address. */
+import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
+import { Permanent, Transient } from '../../../controller/outcome.ts'
+import type { Amphora } from '../../../lbaas/amphora.ts'
+import type { Clients } from '../clients.ts'
+
+export const server = amphoraStep<Clients>({
+  title: 'boot server',
+  upstream: 'ComputeCreate',
+  deadline_s: 600,
+  done: amphora => amphora.status === 'ALLOCATED' && amphora.compute_id !== null && amphora.lb_network_ip !== null,
+  look: async (amphora, _tree, { clients }) => {
+    const found = await clients.nova.server(amphora.compute_id!)
+    if (found && found.status !== 'ERROR' && found.status !== 'DELETED') return {}
+    return { ...unplugged, compute_id: null, lb_network_ip: null, status: 'PENDING_CREATE' }
+  },
+  ensure: async (amphora, _tree, context) => {
+    const { clients, say } = context
+    const compute_id = await ensureServer(amphora, context)
+    say(`waiting for server ${compute_id}`)
+    await active(compute_id, context)
+    const lb_network_ip = await managementAddress(compute_id, clients)
+    say(`waiting for the agent at ${lb_network_ip}`)
+    await answering({ ...amphora, lb_network_ip }, context)
+    await deleteTwins(amphora.id, compute_id, clients)
+    const found = await clients.nova.server(compute_id)
+    return {
+      compute_id,
+      lb_network_ip,
+      status: 'ALLOCATED',
+      image_id: found?.image ? found.image.id : null,
+      compute_flavor: clients.choices.flavor_id,
+      cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
+    }
+  },
+})
+
+/** Facts about an amphora that end with its server. */
+const unplugged = { vip_plugged: false, applied: {}, member_ports: [] } satisfies Partial<Amphora>
+
+export function serverName(amphora_id: string): string {
+  return `amphora-${amphora_id}`
+}
+
+/** A server of an earlier try counts: by recorded id, else by name. One that failed is deleted and made anew. */
+async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clients>): Promise<string> {
+  const { nova, glance, choices } = clients
+  const known = amphora.compute_id ? await nova.server(amphora.compute_id) : null
+  const found = known ?? (await nova.serversNamed(serverName(amphora.id)))[0] ?? null
+  if (found && found.status !== 'ERROR') return found.id
+  if (found) {
+    say(`server ${found.id} failed (${found.fault?.message ?? 'no reason given'}); it is made again`)
+    await nova.deleteServer(found.id)
+    throw failed(found.fault?.message ?? 'the cloud gave no reason')
+  }
+  const image = await glance.imageTagged(choices.image_tag, choices.image_owner_id)
+  if (!image)
+    throw new Permanent(
+      'No image for amphorae is available.',
+      `no active image carries the tag ${choices.image_tag}; upload one, or set [controller_worker] amp_image_tag`,
+    )
+  return nova.createServer({
+    name: serverName(amphora.id),
+    imageRef: image.id,
+    flavorRef: choices.flavor_id,
+    networks: choices.network_ids.map(uuid => ({ uuid })),
+    security_groups: choices.security_group_ids.map(name => ({ name })),
+    ...(choices.ssh_key_name ? { key_name: choices.ssh_key_name } : {}),
+    personality: clients.bootFiles(amphora.id, amphora.certificate!),
+    config_drive: true,
+  })
+}
+
+async function active(compute_id: string, { clients, pause }: StepContext<Clients>): Promise<void> {
+  for (let wait_ms = 50; ; wait_ms = Math.min(wait_ms * 1.5, 2_000)) {
+    const found = await clients.nova.server(compute_id)
+    if (!found) throw new Transient(`server ${compute_id} vanished while it was booting`)
+    if (found.status === 'ACTIVE') return
+    if (found.status === 'ERROR') {
+      await clients.nova.deleteServer(compute_id)
+      throw failed(found.fault?.message ?? 'the cloud gave no reason')
+    }
+    await pause(wait_ms)
+  }
+}
+
+async function managementAddress(compute_id: string, clients: Clients): Promise<string> {
+  const interfaces = (await clients.nova.interfaces(compute_id)) ?? []
+  const wanted = clients.choices.network_ids[0]
+  const address = interfaces.find(i => i.net_id === wanted)?.fixed_ips[0]?.ip_address
+  if (!address) throw new Transient(`server ${compute_id} has no address on the management network yet`)
+  return address
+}
+
+async function answering(amphora: Amphora, { clients, pause }: StepContext<Clients>): Promise<void> {
+  const agent = clients.agent(amphora)
+  for (let wait_ms = 50; ; wait_ms = Math.min(wait_ms * 1.5, 2_000)) {
+    try {
+      await agent.info()
+      return
+    } catch (error) {
+      // whatever it is, an agent that is just starting may still mend it; the deadline ends the wait
+      await pause(wait_ms).catch(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** A create whose answer was lost may have had its effect after we looked for the name. */
+async function deleteTwins(amphora_id: string, compute_id: string, { nova }: Clients): Promise<void> {
+  for (const twin of await nova.serversNamed(serverName(amphora_id)))
+    if (twin.id !== compute_id) await nova.deleteServer(twin.id)
+}
+
+function failed(cause: string): Permanent {
+  return new Permanent(`The load balancer's server could not be started: ${cause}`, `Nova: ${cause}`)
+}

@@ -1,0 +1,73 @@
+/** Each listener's configuration on the amphora: uploaded, asked for, then started or reloaded, as the described agent saw it. */
+import { AgentError } from '../../../amphora/agent-error.ts'
+import { digestOf } from '../../../amphora/digest.ts'
+import { listenerInput } from '../../../amphora/haproxy/input.ts'
+import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
+import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
+import { Permanent } from '../../../controller/outcome.ts'
+import type { Amphora } from '../../../lbaas/amphora.ts'
+import type { Tree } from '../../../lbaas/tree.ts'
+import type { Clients } from '../clients.ts'
+
+type Listener = Tree['listeners'][number]
+
+export const uploadListeners = amphoraStep<Clients>({
+  title: 'upload listeners',
+  upstream: 'ListenersUpdate',
+  deadline_s: 120,
+  done: (amphora, tree) => renderedListeners(tree).every(({ listener, input }) => isApplied(amphora, listener, input)),
+  look: async (amphora, _tree, { clients }) => {
+    const running = await clients.agent(amphora).listeners()
+    const lost = Object.keys(amphora.applied).filter(id => !running.some(l => l.uuid === id && l.status === 'ACTIVE'))
+    if (lost.length === 0) return {}
+    return { applied: Object.fromEntries(Object.entries(amphora.applied).filter(([id]) => !lost.includes(id))) }
+  },
+  ensure: async (amphora, tree, context) => {
+    const applied = { ...amphora.applied }
+    for (const { listener, input } of renderedListeners(tree)) {
+      if (isApplied(amphora, listener, input)) continue
+      await apply(amphora, listener, input, context)
+      applied[listener.id] = digestOf(input)
+    }
+    return { applied }
+  },
+})
+
+/** The listeners that run on amphorae, each with the input that it is rendered from: what is in ERROR keeps the last good
+ *  one, so that a refused edit never turns a failover into an outage. */
+export function renderedListeners(tree: Tree): { listener: Listener; input: ListenerInput }[] {
+  if (!tree.load_balancer.admin_state_up) return []
+  return tree.listeners
+    .filter(listener => listener.provisioning_status !== 'PENDING_DELETE' && listener.admin_state_up)
+    .flatMap(listener => {
+      if (listener.provisioning_status !== 'ERROR') return [{ listener, input: listenerInput(tree, listener) }]
+      return listener.serving === null ? [] : [{ listener, input: listener.serving as ListenerInput }]
+    })
+}
+
+function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): boolean {
+  return amphora.applied[listener.id] === digestOf(input)
+}
+
+async function apply(
+  amphora: Amphora,
+  listener: Listener,
+  input: ListenerInput,
+  { clients }: StepContext<Clients>,
+): Promise<void> {
+  const agent = clients.agent(amphora)
+  try {
+    await agent.uploadListener(listener.id, renderListener(input))
+  } catch (error) {
+    if (!(error instanceof AgentError && error.kind === 'refused')) throw error
+    const words = error.details || error.message
+    throw new Permanent(
+      `haproxy refused the configuration: ${words}`,
+      `haproxy on amphora ${amphora.id}: ${words}`,
+      listener.id,
+    )
+  }
+  const { status } = await agent.listener(listener.id)
+  if (status === 'ACTIVE') await agent.reloadListener(listener.id)
+  else await agent.startListener(listener.id)
+}

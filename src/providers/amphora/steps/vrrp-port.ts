@@ -1,0 +1,52 @@
+/** The VRRP port of one amphora, on the VIP's subnet. Ours if its name is octavia-lb-vrrp-<amphora>; kept across failovers. */
+import { amphoraStep } from '../../../controller/flow.ts'
+import { Transient } from '../../../controller/outcome.ts'
+import type { Clients } from '../clients.ts'
+import { attach, deleteTwinPorts, isAttached } from './ports.ts'
+
+export const vrrpPort = amphoraStep<Clients>({
+  title: 'attach VRRP port',
+  upstream: 'PlugVIPPort',
+  deadline_s: 120,
+  done: amphora => amphora.vrrp_port_id !== null,
+  look: async (amphora, _tree, { clients }) =>
+    (await isAttached(clients, amphora.vrrp_port_id!, amphora.compute_id!))
+      ? {}
+      : { vrrp_port_id: null, vip_plugged: false },
+  ensure: async (amphora, tree, context) => {
+    const { neutron } = context.clients
+    const lb = tree.load_balancer
+    const name = vrrpPortName(amphora.id)
+    const filter = { name, network_id: lb.vip_network_id! }
+    const wanted = {
+      allowed_address_pairs: [{ ip_address: lb.vip_address! }],
+      security_groups: [lb.security_group_id!],
+    }
+    const known = (await neutron.ports(filter))[0]
+    const port = known
+      ? await neutron.updatePort(known.id, wanted)
+      : await neutron.createPort({
+          ...wanted,
+          name,
+          network_id: lb.vip_network_id!,
+          fixed_ips: [{ subnet_id: lb.vip_subnet_id! }],
+          admin_state_up: true,
+          device_owner: 'Octavia',
+        })
+    const address = port.fixed_ips.find(ip => ip.subnet_id === lb.vip_subnet_id)?.ip_address
+    if (!address) throw new Transient(`port ${port.id} has no address on the VIP's subnet`)
+    await attach(context, amphora.compute_id!, port.id)
+    await deleteTwinPorts(context.clients, filter, port.id)
+    return {
+      vrrp_port_id: port.id,
+      vrrp_mac_address: port.mac_address,
+      vrrp_ip: address,
+      ha_ip: lb.vip_address,
+      ha_port_id: lb.vip_port_id,
+    }
+  },
+})
+
+export function vrrpPortName(amphora_id: string): string {
+  return `octavia-lb-vrrp-${amphora_id}`
+}

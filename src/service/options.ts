@@ -1,0 +1,182 @@
+/** ottavia's configuration: every option once, with its default and its meaning; from a TOML file and the environment. */
+import fs from 'node:fs'
+import { parse } from 'smol-toml'
+
+/** The options, by section, under the names that octavia.conf gives them where it has them. */
+export const declarations = {
+  database: {
+    connection: text('', 'URL of PostgreSQL (15 or later), e.g. postgres://ottavia@/ottavia?host=/run/postgresql.'),
+  },
+  service_auth: {
+    auth_url: text('', "Keystone's URL with its version, e.g. http://controller:5000/v3."),
+    username: text('octavia', 'The service user. It needs role admin on its project.'),
+    password: secret('Its password.'),
+    project_name: text('service', 'The project that owns amphorae, their ports and security groups.'),
+    user_domain_name: text('Default', 'Domain of the user.'),
+    project_domain_name: text('Default', 'Domain of the project.'),
+    region_name: text('', 'Region of the catalogue; empty: the first.'),
+    endpoint_type: choice(['public', 'internal', 'admin'], 'public', "Which of the catalogue's URLs to use."),
+  },
+  api_settings: {
+    bind_host: text('127.0.0.1', 'Where the Octavia dialect listens.'),
+    bind_port: number(9876, 1, 65535, 'Its port.'),
+    neutron_bind_host: text('127.0.0.1', "Where the neutron-lbaas dialect listens, behind Neutron's /v2.0/lbaas."),
+    neutron_bind_port: number(9877, 1, 65535, 'Its port.'),
+    auth_strategy: choice(
+      ['keystone', 'noauth'],
+      'keystone',
+      'noauth trusts everyone, so it listens on loopback only.',
+    ),
+    locking: choice(
+      ['queue', 'conflict'],
+      'queue',
+      'queue accepts writes while an earlier one is applied; conflict answers 409.',
+    ),
+    pagination_max_limit: number(1000, 1, 100_000, 'The most rows that one page of a list has.'),
+  },
+  quotas: {
+    default_load_balancer_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_listener_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_pool_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_member_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_health_monitor_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+  },
+  controller_worker: {
+    amp_image_tag: text('amphora', 'Amphorae boot from the newest active image that carries this tag.'),
+    amp_image_owner_id: text('', 'Only images of this project count; empty: of any that the service user sees.'),
+    amp_flavor_id: text('', 'Flavor of the amphorae.'),
+    amp_boot_network_list: text(
+      '',
+      'Networks of their management ports, comma separated ids; the first is asked for the address.',
+    ),
+    amp_secgroup_list: text('', 'Security groups of their management ports, comma separated ids.'),
+    amp_ssh_key_name: text('', "Nova's key pair for them; empty: none."),
+    loadbalancer_topology: choice(['SINGLE'], 'SINGLE', 'How many amphorae serve one load balancer.'),
+    max_workers: number(5, 1, 1000, 'How many load balancers this controller works on side by side.'),
+    lease_s: number(15, 2, 3600, 'How long a claim lasts without a sign of life of its controller.'),
+    look_again_s: number(600, 1, 86_400, 'How often a settled load balancer is compared with the world.'),
+  },
+  haproxy_amphora: {
+    bind_port: number(9443, 1, 65535, "The agents' port."),
+    rest_request_conn_timeout: number(10, 1, 600, 'Seconds to connect to an agent.'),
+    rest_request_read_timeout: number(60, 1, 3600, 'Seconds for an agent to answer.'),
+  },
+  health_manager: {
+    bind_ip: text('127.0.0.1', 'Where heartbeats are received: an address inside lb-mgmt-net.'),
+    bind_port: number(5555, 1, 65535, 'Its UDP port.'),
+    controller_ip_port_list: text('', 'Where amphorae send their heartbeats: ip:port, comma separated.'),
+    heartbeat_key: secret('Signs the heartbeats; the same for all.'),
+    heartbeat_interval: number(10, 1, 3600, 'Seconds between two heartbeats of an amphora.'),
+  },
+  certificates: {
+    ca_certificate: text('', "File: the CA that signs amphorae's certificates."),
+    ca_private_key: text('', 'File: its key.'),
+    client_ca: text('', "File: the CA that signed the controller's certificate; amphorae accept no other."),
+    client_cert: text('', "File: the controller's certificate and key."),
+    cert_validity_time: number(2_592_000, 60, 1e9, 'Seconds that an amphora’s certificate is valid.'),
+  },
+} as const satisfies Record<
+  string,
+  Record<string, { preset: unknown; doc: string; read: (value: unknown, name: string) => unknown }>
+>
+
+type Declarations = typeof declarations
+type ValueOf<D> = D extends OptionDeclaration<infer V> ? V : never
+
+/** All options with their values. Values of secrets are of a type that prints as ***. */
+export type Options = {
+  [S in keyof Declarations]: { [O in keyof Declarations[S]]: ValueOf<Declarations[S][O]> }
+}
+
+/** Something an operator must correct; the message says what. */
+export class OptionsError extends Error {}
+
+/** Reads the file (none is fine), then the environment: OTTAVIA_<SECTION>_<OPTION> wins over the file. Unknown names and
+ *  values out of range are refused with what to change. */
+export function loadOptions(file: string | null, environment: Record<string, string | undefined>): Options {
+  const given = file === null ? {} : readFile(file)
+  const place = file ?? 'the environment'
+  for (const [section, options] of Object.entries(given)) {
+    const known = (declarations as Record<string, Record<string, unknown>>)[section]
+    if (!known) throw new OptionsError(`${place}: there is no section [${section}]`)
+    for (const option of Object.keys(options))
+      if (!(option in known)) throw new OptionsError(`${place}: section [${section}] has no option ${option}`)
+  }
+  const values = Object.entries(declarations).map(([section, options]) => {
+    const inside = Object.entries(options).map(([option, declaration]) => {
+      const variable = `OTTAVIA_${section}_${option}`.toUpperCase()
+      const value = environment[variable] ?? given[section]?.[option]
+      if (value === undefined) return [option, declaration.preset]
+      const name = environment[variable] === undefined ? `${file}: [${section}] ${option}` : variable
+      return [option, declaration.read(value, name)]
+    })
+    return [section, Object.fromEntries(inside)]
+  })
+  return Object.fromEntries(values) as Options
+}
+
+/** A value that must not be seen. Only `reveal()` shows it; logs, JSON and string templates get ***. */
+export class Secret {
+  readonly #value: string
+
+  constructor(value: string) {
+    this.#value = value
+  }
+
+  reveal(): string {
+    return this.#value
+  }
+
+  toString(): string {
+    return '***'
+  }
+
+  toJSON(): string {
+    return '***'
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '***'
+  }
+}
+
+type OptionDeclaration<V> = { preset: V; doc: string; read: (value: unknown, name: string) => V }
+
+function text(preset: string, doc: string): OptionDeclaration<string> {
+  const read = (value: unknown, name: string) => {
+    if (typeof value === 'string') return value
+    throw new OptionsError(`${name} must be a text in quotes`)
+  }
+  return { preset, doc, read }
+}
+
+function secret(doc: string): OptionDeclaration<Secret> {
+  const plain = text('', doc)
+  return { preset: new Secret(''), doc, read: (value, name) => new Secret(plain.read(value, name)) }
+}
+
+function number(preset: number, min: number, max: number, doc: string): OptionDeclaration<number> {
+  const read = (value: unknown, name: string) => {
+    const n = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+    if (typeof n === 'number' && n >= min && n <= max) return n
+    throw new OptionsError(`${name} must be a number from ${min} to ${max}, not ${String(value)}`)
+  }
+  return { preset, doc, read }
+}
+
+function choice<const C extends string>(choices: readonly C[], preset: NoInfer<C>, doc: string): OptionDeclaration<C> {
+  const read = (value: unknown, name: string) => {
+    const found = choices.find(c => c === value)
+    if (found !== undefined) return found
+    throw new OptionsError(`${name} must be one of ${choices.join(', ')}, not ${String(value)}`)
+  }
+  return { preset, doc, read }
+}
+
+function readFile(file: string): Record<string, Record<string, unknown>> {
+  try {
+    return parse(fs.readFileSync(file, 'utf8')) as Record<string, Record<string, unknown>>
+  } catch (error) {
+    throw new OptionsError(`${file} cannot be read: ${(error as Error).message}`)
+  }
+}
