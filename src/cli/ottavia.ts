@@ -81,6 +81,10 @@ program
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
+    if (role === 'pocket') {
+      const { pocketRole } = await import('./commands/serve-pocket.ts')
+      return pocketRole()
+    }
     const { serve } = await import('./commands/serve.ts')
     await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
   })

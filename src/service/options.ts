@@ -1,6 +1,7 @@
 /** ottavia's configuration: every option once, with its default and its meaning; from a TOML file and the environment. */
 import fs from 'node:fs'
 import { parse } from 'smol-toml'
+import { Secret } from './secret.ts'
 
 /** The options, by section, under the names that octavia.conf gives them where it has them. */
 export const declarations = {
@@ -112,31 +113,6 @@ export function loadOptions(file: string | null, environment: Record<string, str
     return [section, Object.fromEntries(inside)]
   })
   return Object.fromEntries(values) as Options
-}
-
-/** A value that must not be seen. Only `reveal()` shows it; logs, JSON and string templates get ***. */
-export class Secret {
-  readonly #value: string
-
-  constructor(value: string) {
-    this.#value = value
-  }
-
-  reveal(): string {
-    return this.#value
-  }
-
-  toString(): string {
-    return '***'
-  }
-
-  toJSON(): string {
-    return '***'
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '***'
-  }
 }
 
 type OptionDeclaration<V> = { preset: V; doc: string; read: (value: unknown, name: string) => V }

@@ -12,7 +12,6 @@ import { openPool } from '../../service/postgres.ts'
 import { Stop } from '../../service/stop.ts'
 import { migrate } from '../../store/migrations.ts'
 import { amphoraProvider } from './amphora-provider.ts'
-import { pocketRole } from './serve-pocket.ts'
 
 const programs = {
   api: [api],
@@ -23,7 +22,6 @@ const programs = {
 
 /** Runs until the process is asked to end. `config` names the configuration file; null: the environment alone. */
 export async function serve(role: string, config: string | null): Promise<void> {
-  if (role === 'pocket') return pocketRole()
   if (role === 'health')
     throw new Error('heartbeats are not received yet in this release: there is no health manager to run')
   if (!(role in programs)) throw new Error(`there is no role ${role}; name one of: ${Object.keys(programs).join(', ')}`)
