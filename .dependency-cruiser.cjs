@@ -47,7 +47,7 @@ module.exports = {
       name: 'tests-stay-outside',
       severity: 'error',
       comment: 'What runs in production imports no test.',
-      from: { path: '^src/', pathNot: '\\.test\\.ts$' },
+      from: { path: '^src/', pathNot: '(\\.test|/pretended|/sandbox)\\.ts$' },
       to: { path: '(\\.test\\.ts$|^test/)' },
     },
     {
@@ -55,7 +55,7 @@ module.exports = {
       severity: 'error',
       comment: 'Two files that import each other are one file, or a third is missing.',
       from: { path: '^src/' },
-      to: { circular: true },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
   ],
   options: {

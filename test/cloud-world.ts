@@ -175,7 +175,9 @@ export class CloudWorld {
         box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
         return { etag: null, warning: null }
       },
-      startListener: async (id: string) => void (listener(id).running = true),
+      startListener: async (id: string) => {
+        listener(id).running = true
+      },
       reloadListener: async (id: string) => void listener(id),
       deleteListener: async (id: string) => {
         listener(id)

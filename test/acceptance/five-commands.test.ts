@@ -47,10 +47,8 @@ describe('the five commands', () => {
     const ask = `for i in $(seq 100); do curl -sS --max-time 5 http://${lb.vip_address}/; done`
     const { stdout, status, stderr } = await stack.exec('sh', '-c', ask)
     expect(status, stderr).toBe(0)
-    const counts = stdout
-      .trim()
-      .split('\n')
-      .reduce<Record<string, number>>((sum, line) => ({ ...sum, [line]: (sum[line] ?? 0) + 1 }), {})
+    const counts: Record<string, number> = {}
+    for (const line of stdout.trim().split('\n')) counts[line] = (counts[line] ?? 0) + 1
     expect(counts).toEqual({ 'hello from web1': 50, 'hello from web2': 50 })
   })
 
