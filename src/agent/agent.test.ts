@@ -116,6 +116,9 @@ describe('plugging', () => {
   })
 
   test('the VIP goes into the namespace as eth1, with its files', async () => {
+    // A neighbour that remembers another machine under this address, as after a failover.
+    const former = ['neigh', 'replace', VIP, 'lladdr', '02:00:00:00:00:99', 'dev', 'to-vip', 'nud', 'stale']
+    await sandbox.exec(['ip', '-n', 'lan', ...former])
     expect(await client.plugVip(VIP, vip)).toEqual({ message: 'OK', details: `VIP ${VIP} plugged on interface eth1` })
     expect(await client.interface('10.0.0.5')).toEqual({ message: 'OK', interface: 'eth1' })
     expect(sandbox.read('/var/lib/octavia/plugged_interfaces')).toBe(`${VIP_MAC} eth1\n`)
@@ -127,6 +130,8 @@ describe('plugging', () => {
     expect(sandbox.read(`${network}/eth0.cfg`)).toBeNull()
     expect(await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'route'])).toContain('default via 10.0.0.1 dev eth1')
     expect(await sandbox.exec(['ip', 'link'])).not.toContain(VIP_MAC)
+    const neighbour = async () => sandbox.exec(['ip', '-n', 'lan', 'neigh', 'show', VIP])
+    await until(async () => (await neighbour()).includes(VIP_MAC), 'the neighbour to hear of it')
   })
 
   test('again, it is so already; half of it lost, it is mended', async () => {

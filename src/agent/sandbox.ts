@@ -61,16 +61,20 @@ export class Sandbox {
         stdio: ['pipe', 'inherit', 'inherit'],
       },
     )
-    await until(() => fs.existsSync(path.join(this.folder, 'relay')), 'the sandbox')
+    await until(() => {
+      if (this.#world?.exitCode != null) throw new Error('the sandbox ended at once')
+      return fs.existsSync(path.join(this.folder, 'relay'))
+    }, 'the sandbox')
     const children = fs.readFileSync(`/proc/${this.#world.pid}/task/${this.#world.pid}/children`, 'utf8')
     this.first_pid = Number(children.trim())
   }
 
   async close(): Promise<void> {
     this.#relay?.close()
-    if (this.#world !== null) {
-      const gone = new Promise(resolve => this.#world!.once('exit', resolve))
-      this.#world.kill('SIGKILL')
+    const world = this.#world
+    if (world !== null && world.exitCode === null) {
+      const gone = new Promise(resolve => world.once('exit', resolve))
+      world.kill('SIGKILL')
       await gone
     }
     fs.rmSync(this.folder, { recursive: true })
@@ -216,11 +220,11 @@ mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys && mount --bind /sys /sys     # ip netns exec mounts it anew, beside a visible one only
 mount -t tmpfs tmpfs /mnt
-for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives ssl; do
+for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives; do
   [ -e /etc/$each ] && cp -a --no-preserve=ownership /etc/$each /mnt/
 done
 mount --bind /mnt /etc
-mkdir -p /etc/octavia/certs /etc/network
+mkdir -p /etc/octavia/certs /etc/network /etc/ssl
 printf 'auto eth0\\n' > /etc/network/eth0.cfg
 cp $folder/amphora-agent.conf /etc/octavia/
 cp $folder/server.pem $folder/client_ca.pem /etc/octavia/certs/
