@@ -42,7 +42,6 @@ export type NetworkInterface = {
 
 /** Moves an interface from outside into the namespace under its new name, in one go. It arrives without addresses, down. */
 export async function moveIn(ifname: string, new_name: string): Promise<void> {
-  await succeed(['ip', 'link', 'set', 'dev', ifname, 'down'])
   await succeed(['ip', 'link', 'set', 'dev', ifname, 'netns', NAMESPACE, 'name', new_name])
 }
 
