@@ -12,7 +12,10 @@ const rooms = {
   ],
   api: [['lbaas', 'store', 'cloud', 'service'], 'It acts on nothing but the VIP port.'],
   health: [['lbaas', 'store', 'amphora/heartbeat', 'service'], 'It writes rows; the controller acts.'],
-  housekeeping: [['lbaas', 'store', 'service'], 'It writes rows; the controller acts.'],
+  housekeeping: [
+    ['lbaas', 'store', 'cloud', 'service'],
+    'It writes rows and the controller acts; only the sweeper deletes VIP ports.',
+  ],
   agent: [['amphora', 'service'], 'It runs alone on a small machine.'],
   pocket: [['service'], "It is somebody else's cloud: it knows nothing of load balancers."],
 }

@@ -91,7 +91,7 @@ program
   .option('--config <file>', "the agent's configuration", '/etc/octavia/amphora-agent.conf')
   .action(async options => {
     const { runAgent } = await import('./commands/agent.ts')
-    await runAgent(options.config)
+    process.exitCode = await runAgent(options.config)
   })
 
 program.parseAsync().catch((error: Error) => {

@@ -65,11 +65,6 @@ const errors = {
     octavia: [404, () => 'The resource could not be found.'],
     neutron: [404, 'HTTPNotFound', () => 'The resource could not be found.'],
   },
-  method_not_allowed: {
-    rule: 'The path does not take this method.',
-    octavia: [405, () => 'The method is not allowed for this resource.'],
-    neutron: [405, 'HTTPMethodNotAllowed', () => 'The method is not allowed for this resource.'],
-  },
   cloud_object_not_found: {
     rule: 'The cloud has no such subnet, network or port, or the project may not use it.',
     octavia: [400, v => `${v.resource} ${v.id} not found.`],
@@ -225,8 +220,8 @@ const errors = {
     octavia: [409, v => `The VIP address ${v.address} is already in use on network ${v.network_id}.`],
     neutron: [
       409,
-      'IpAddressInUse',
-      v => `Unable to complete operation for network ${v.network_id}. The IP address ${v.address} is in use.`,
+      'IpAddressAlreadyAllocated',
+      v => `IP address ${v.address} already allocated in subnet ${v.subnet_id}`,
     ],
   },
   no_addresses: {
@@ -266,6 +261,14 @@ const errors = {
     rule: 'Without authentication the request must name its project.',
     octavia: [400, () => 'Missing project ID in request where one is required.'],
     neutron: bad(() => 'Running without keystone AuthN requires that tenant_id is specified'),
+  },
+  foreign_project: {
+    rule: 'Only an admin may name a project that is not his own.',
+    octavia: [403, () => 'Policy does not allow this request to be performed.'],
+    neutron: bad(
+      () =>
+        "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges",
+    ),
   },
   unknown_attributes: {
     rule: 'The body names fields that do not exist, or may not be set so.',
@@ -307,6 +310,11 @@ const errors = {
     octavia: [400, v => `Unknown argument: "${v.given}"`],
     neutron: bad(v => `Unable to find '${v.root}' in request body`),
   },
+  missing_root: {
+    rule: 'There is no body, or no JSON object.',
+    octavia: [400, v => `Missing argument: "${v.root}"`],
+    neutron: bad(() => 'Resource body required'),
+  },
   wrong_content_type: {
     rule: 'Bodies are application/json.',
     octavia: [415, v => `Unknown mimetype: ${v.given}`],
@@ -337,8 +345,8 @@ const errors = {
     octavia: [503, () => 'The VIP reservation has expired. Please try again.'],
     neutron: [503, 'ServiceUnavailable', () => 'The VIP reservation has expired. Please try again.'],
   },
-  cloud_unavailable: {
-    rule: 'A service of the cloud did not answer; try again.',
+  unavailable: {
+    rule: 'The cloud or the database did not answer; try again.',
     octavia: [503, v => `The ${v.service} service is not available at the moment. Please try again.`],
     neutron: [
       503,

@@ -18,7 +18,7 @@ export type Resource<F extends Fields = Fields> = {
   fields: F
 }
 
-export type ResourceName = 'load_balancer' | 'listener' | 'pool' | 'member' | 'amphora'
+export type ResourceName = 'load_balancer' | 'listener' | 'pool' | 'member' | 'amphora' | 'quota'
 export type Dialect = 'octavia' | 'neutron'
 export type Fields = Readonly<Record<string, Field>>
 

@@ -15,21 +15,22 @@ export async function lockProject(tx: Tx, project_id: string): Promise<void> {
   await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [`lbaas project ${project_id}`])
 }
 
-/** Refuses when the project has more rows than it may, those just inserted included. Rows count until they are gone.
- *  The project must be locked. */
-export async function check(
-  tx: Tx,
+/** Refuses when the project would have more rows than it may with `adding` more. Rows count until they are gone. Exact
+ *  only while the project is locked. */
+export async function refuseBeyond(
+  db: pg.Pool | Tx,
   project_id: string,
   resource: QuotaResource,
   defaults: Readonly<Limits>,
+  adding: number,
 ): Promise<void> {
-  const limit = (await limitsOf(tx, project_id, defaults))[resource]
+  const limit = (await limitsOf(db, project_id, defaults))[resource]
   if (limit < 0) return
-  const { rows } = await tx.query<{ used: number }>(
+  const { rows } = await db.query<{ used: number }>(
     `select count(*)::integer as used from lbaas.${resource} where project_id = $1`,
     [project_id],
   )
-  if (rows[0]!.used > limit) throw new Rejected('quota', { resource: tables[resource].title })
+  if (rows[0]!.used + adding > limit) throw new Rejected('quota', { resource: tables[resource].title })
 }
 
 /** What holds for a project: its own limits, else the deployment's. */

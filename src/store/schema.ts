@@ -4,6 +4,7 @@ import { listener } from '../lbaas/listener.ts'
 import { loadBalancer } from '../lbaas/load-balancer.ts'
 import { member } from '../lbaas/member.ts'
 import { pool } from '../lbaas/pool.ts'
+import { quota } from '../lbaas/quota.ts'
 import { type Field, type FieldKind, type Resource, type ResourceName, stateOf } from '../lbaas/resource.ts'
 
 export type Column = { name: string; type: string; nullable: boolean; field: Field }
@@ -15,6 +16,7 @@ export const tables: Readonly<Record<ResourceName, Resource>> = {
   pool,
   member,
   amphora,
+  quota,
 }
 
 const pg_types: Readonly<Record<FieldKind, string>> = {
