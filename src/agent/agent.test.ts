@@ -255,6 +255,8 @@ describe('death', () => {
     await sandbox.exec(['ip', 'netns', 'delete', 'amphora-haproxy'])
     await until(async () => !(await sandbox.exec(['ip', '-n', 'lan', 'link'])).includes('to-vip'), 'the cables to go')
     await sandbox.plugCables()
+    // What a killed `ip netns add` leaves.
+    await sandbox.exec(['touch', '/run/netns/amphora-haproxy'])
     sandbox.startAgent()
     await serving()
     expect(await client.interface('10.1.0.5')).toMatchObject({ interface: 'eth2' })
