@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { serverPem } from '../amphora/certificates.ts'
 import type { AmphoraClient } from '../amphora/client.ts'
-import { type ListenerInput, type MemberInput, renderListener } from '../amphora/haproxy/listener.ts'
+import type { ListenerInput, MemberInput } from '../amphora/haproxy/listener.ts'
 import { run } from './command.ts'
+import { member, sampleConfig } from './sample.ts'
 import { MEMBER_MAC, Sandbox, until, VIP_MAC } from './sandbox.ts'
 
 const sandbox = new Sandbox()
@@ -27,43 +28,8 @@ const VIP = '10.0.0.10'
 const url = `http://${VIP}/`
 const serving = () => until(() => client.info().then(Boolean, () => false), 'the agent')
 
-const member = (n: number, change: Partial<MemberInput> = {}): MemberInput => ({
-  id: `member-${n}`,
-  admin_state_up: true,
-  address: `10.0.0.${10 + n}`,
-  protocol_port: 80,
-  weight: 1,
-  backup: false,
-  ...change,
-})
-
-const cfg = (members: MemberInput[], change: Partial<ListenerInput['listener']> = {}, vip_address = VIP): string =>
-  renderListener({
-    base_path: '/var/lib/octavia',
-    load_balancer: { id: 'lb1', vip_address, admin_state_up: true },
-    listener: {
-      id: L1,
-      admin_state_up: true,
-      protocol: 'HTTP',
-      protocol_port: 80,
-      connection_limit: -1,
-      insert_headers: {},
-      allowed_cidrs: null,
-      timeout_client_data: 50_000,
-      timeout_member_connect: 5_000,
-      timeout_member_data: 50_000,
-      timeout_tcp_inspect: 0,
-      ...change,
-    },
-    default_pool: {
-      id: 'pool-1',
-      admin_state_up: true,
-      protocol: 'HTTP',
-      lb_algorithm: 'ROUND_ROBIN',
-      session_persistence: null,
-      members,
-    },
-  })
+const cfg = (members: MemberInput[], listener: Partial<ListenerInput['listener']> = {}, vip_address = VIP) =>
+  sampleConfig({ id: L1, members, listener, vip_address })
 
 /** As a controller does it; how it got into force. */
 async function apply(text: string) {
@@ -116,6 +82,9 @@ describe('plugging', () => {
   })
 
   test('the VIP goes into the namespace as eth1, with its files', async () => {
+    // A neighbour that remembers another machine under this address, as after a failover.
+    const former = ['neigh', 'replace', VIP, 'lladdr', '02:00:00:00:00:99', 'dev', 'to-vip', 'nud', 'stale']
+    await sandbox.exec(['ip', '-n', 'lan', ...former])
     expect(await client.plugVip(VIP, vip)).toEqual({ message: 'OK', details: `VIP ${VIP} plugged on interface eth1` })
     expect(await client.interface('10.0.0.5')).toEqual({ message: 'OK', interface: 'eth1' })
     expect(sandbox.read('/var/lib/octavia/plugged_interfaces')).toBe(`${VIP_MAC} eth1\n`)
@@ -127,6 +96,8 @@ describe('plugging', () => {
     expect(sandbox.read(`${network}/eth0.cfg`)).toBeNull()
     expect(await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'route'])).toContain('default via 10.0.0.1 dev eth1')
     expect(await sandbox.exec(['ip', 'link'])).not.toContain(VIP_MAC)
+    const neighbour = async () => sandbox.exec(['ip', '-n', 'lan', 'neigh', 'show', VIP])
+    await until(async () => (await neighbour()).includes(VIP_MAC), 'the neighbour to hear of it')
   })
 
   test('again, it is so already; half of it lost, it is mended', async () => {
@@ -284,6 +255,8 @@ describe('death', () => {
     await sandbox.exec(['ip', 'netns', 'delete', 'amphora-haproxy'])
     await until(async () => !(await sandbox.exec(['ip', '-n', 'lan', 'link'])).includes('to-vip'), 'the cables to go')
     await sandbox.plugCables()
+    // What a killed `ip netns add` leaves.
+    await sandbox.exec(['touch', '/run/netns/amphora-haproxy'])
     sandbox.startAgent()
     await serving()
     expect(await client.interface('10.1.0.5')).toMatchObject({ interface: 'eth2' })
@@ -324,9 +297,10 @@ describe('in the end', () => {
 
   test('the VIP may be of IPv6', async () => {
     const request = { subnet_cidr: 'fd00::/64', gateway: 'fd00::1', mac_address: VIP_MAC, vrrp_ip: 'fd00::5' }
+    // Started before its address is there, as in a failover.
+    expect(await apply(cfg([member(1, { address: 'fd00::11' })], {}, 'fd00::10'))).toBe('start')
     expect(await client.plugVip('fd00::10', request)).toMatchObject({ message: 'OK' })
     expect(await client.interface('fd00:0::10')).toMatchObject({ interface: 'eth1' })
-    expect(await apply(cfg([member(1, { address: 'fd00::11' })], {}, 'fd00::10'))).toBe('start')
     expect(await sandbox.answers('http://[fd00::10]/', 2)).toEqual({ 'fd00::11': 2 })
     expect(await apply(cfg([member(2, { address: 'fd00::1' })], {}, 'fd00::10'))).toBe('runtime')
     expect(await sandbox.answers('http://[fd00::10]/', 2)).toEqual({ 'fd00::1': 2 })

@@ -24,6 +24,7 @@ async function main(): Promise<void> {
   await agent.listeners.resume()
   server.listen({ host: settings.bind_host, port: settings.bind_port }, () => {
     log('the agent serves', { amphora: settings.amphora_id, host: settings.bind_host, port: settings.bind_port })
+    agent.plugs.prepare().catch(error => log('the namespace cannot be made', { error: String(error) }))
   })
   server.on('error', error => {
     log('the agent cannot serve', { error: error.message })

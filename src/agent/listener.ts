@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import type { Applied, ListenerDetails, ListenerStatus } from '../amphora/rest.ts'
+import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
 import { run } from './command.ts'
 import { parseConfiguration } from './configuration.ts'
@@ -107,12 +107,16 @@ export class Listener {
     return this.#enabled ? 'ERROR' : 'OFFLINE'
   }
 
-  /** With the states of its pools when it runs. */
-  async details(): Promise<ListenerDetails> {
+  async entry(): Promise<ListenerEntry> {
     const { status } = this
     const type = status === 'ACTIVE' ? typeOf((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '') : ''
-    const pools = status === 'ACTIVE' ? { pools: await poolsOf(this.#socket).catch(() => []) } : {}
-    return { status, uuid: this.id, type, ...pools }
+    return { status, uuid: this.id, type }
+  }
+
+  /** With the states of its pools when it runs. */
+  async details(): Promise<ListenerDetails> {
+    const entry = await this.entry()
+    return entry.status === 'ACTIVE' ? { ...entry, pools: await poolsOf(this.#socket).catch(() => []) } : entry
   }
 
   /** After a start of the agent: takes over the haproxy that runs, or starts it if it is to run. */
@@ -209,6 +213,7 @@ export class Listener {
     this.#enabled = false
     if (this.#deletion !== null) clearTimeout(this.#deletion)
     await this.#supervisor.stop()
+    this.#leaving.clear()
   }
 
   async #enable(): Promise<void> {

@@ -6,6 +6,7 @@ import { Listener, type ListenerOptions } from './listener.ts'
 
 export class Listeners {
   readonly #options: ListenerOptions
+  /** Once known, always known: the turns of one id must not be taken in two places. */
   readonly #known = new Map<string, Listener>()
 
   constructor(options: ListenerOptions) {
@@ -44,9 +45,7 @@ export class Listeners {
   }
 
   async remove(listener_id: string): Promise<Answer> {
-    const answer = await (await this.#existing(listener_id)).remove()
-    this.#known.delete(listener_id)
-    return answer
+    return (await this.#existing(listener_id)).remove()
   }
 
   async details(listener_id: string): Promise<Answer> {
@@ -54,15 +53,13 @@ export class Listeners {
   }
 
   async entries(): Promise<ListenerEntry[]> {
-    const all = await Promise.all((await this.#all()).map(each => each.details()))
-    return all.map(({ status, uuid, type }) => ({ status, uuid, type }))
+    return Promise.all((await this.#all()).map(each => each.entry()))
   }
 
   async #all(): Promise<Listener[]> {
     const entries = await fs.readdir(this.#options.base_path, { withFileTypes: true }).catch(() => [])
     const candidates = entries.filter(each => each.isDirectory()).map(each => this.#of(each.name))
     const present = await Promise.all(candidates.map(async each => ({ each, there: await each.exists() })))
-    for (const { each, there } of present) if (!there && each.status === 'OFFLINE') this.#known.delete(each.id)
     return present.filter(({ there }) => there).map(({ each }) => each)
   }
 

@@ -1,11 +1,18 @@
 /** The network namespace in which haproxy lives. The management interface stays outside, so their addresses may overlap. */
 import fs from 'node:fs/promises'
 import { run, succeed } from './command.ts'
+import { Turn } from './turn.ts'
 
 export const NAMESPACE = 'amphora-haproxy'
 
 /** Makes the namespace if it is missing (as after a reboot), with its loopback up. */
-export async function ensureNamespace(): Promise<void> {
+export function ensureNamespace(): Promise<void> {
+  return making.take(make)
+}
+
+const making = new Turn()
+
+async function make(): Promise<void> {
   const { code } = await run(['ip', '-n', NAMESPACE, 'link', 'set', 'lo', 'up'])
   if (code === 0) return
   // An `ip netns add` that was killed leaves a plain file of that name, which the next one would stumble over.
@@ -42,7 +49,6 @@ export type NetworkInterface = {
 
 /** Moves an interface from outside into the namespace under its new name, in one go. It arrives without addresses, down. */
 export async function moveIn(ifname: string, new_name: string): Promise<void> {
-  await succeed(['ip', 'link', 'set', 'dev', ifname, 'down'])
   await succeed(['ip', 'link', 'set', 'dev', ifname, 'netns', NAMESPACE, 'name', new_name])
 }
 

@@ -7,7 +7,7 @@ import { CommandFailed, succeed } from './command.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { type Addressing, parseInterfaceFile, renderInterfaceFile } from './interface-file.ts'
 import type { Log } from './log.ts'
-import { ensureNamespace, interfacesIn, moveIn, NAMESPACE } from './namespace.ts'
+import { ensureNamespace, interfacesIn, moveIn, NAMESPACE, type NetworkInterface } from './namespace.ts'
 import { readNetworkRequest, readVipRequest } from './plug-request.ts'
 import { readPlugged, recordPlugged } from './plugged.ts'
 import { Turn } from './turn.ts'
@@ -36,6 +36,11 @@ export class Plugs {
     return { status: 202, body: { message: 'OK', details: `Plugged on interface ${name}` } }
   }
 
+  /** Makes the namespace before the first call needs it. */
+  prepare(): Promise<void> {
+    return this.#turn.take(ensureNamespace)
+  }
+
   /** Puts every interface that was plugged back into the namespace, and returns the MACs that this machine lacks. */
   restore(): Promise<string[]> {
     return this.#turn.take(async () => {
@@ -61,17 +66,22 @@ export class Plugs {
     return this.#turn.take(async () => {
       try {
         await ensureNamespace()
-        const inside = (await interfacesIn(NAMESPACE)).find(each => each.address === mac_address)
-        const name = inside?.ifname ?? (await this.#freeName(mac_address, wanted_name))
+        const inside = await interfacesIn(NAMESPACE)
+        const there = inside.find(each => each.address === mac_address)
+        const outside = there === undefined ? await interfacesIn(null) : []
+        const arrived = outside.find(each => each.address === mac_address)
+        if (there === undefined && arrived === undefined) {
+          throw new Refusal(404, { details: 'No suitable network interface found' })
+        }
+        const name = there?.ifname ?? (await this.#freeName(mac_address, wanted_name, inside, outside))
         const text = renderInterfaceFile(name, addressing)
-        const before = await readIfThere(this.#fileOf(name))
-        if (inside === undefined) await this.#expectOutside(mac_address)
+        const same = there !== undefined && (await readIfThere(this.#fileOf(name))) === text
+        // On disk before the machine changes: what is cut off here is completed by the next call, or after a reboot.
         await this.#copySystemConfiguration()
         await writeWhole(this.#fileOf(name), text, 0o644)
         await recordPlugged(this.#plugged, { mac_address, name })
-        await this.#bringIn(mac_address, name)
-        const same = inside !== undefined && before === text
-        if (inside !== undefined && !same) await clear(name)
+        if (arrived !== undefined) await moveIn(arrived.ifname, name)
+        else if (!same) await clear(name)
         await this.#configure(name, addressing)
         if (same) throw new Refusal(409, { message: 'Interface already exists' })
         return name
@@ -82,23 +92,17 @@ export class Plugs {
     })
   }
 
-  async #expectOutside(mac_address: string): Promise<void> {
-    const outside = await interfacesIn(null)
-    if (outside.some(each => each.address === mac_address)) return
-    throw new Refusal(404, { details: 'No suitable network interface found' })
-  }
-
   /** The name it had before, else the wanted one, else the first that neither an interface nor a living record has. */
-  async #freeName(mac_address: string, wanted_name: string | null): Promise<string> {
-    const inside = await interfacesIn(NAMESPACE)
+  async #freeName(
+    mac_address: string,
+    wanted_name: string | null,
+    inside: NetworkInterface[],
+    outside: NetworkInterface[],
+  ): Promise<string> {
     const plugged = await readPlugged(this.#plugged)
-    const living = new Set([...inside, ...(await interfacesIn(null))].map(each => each.address))
-    const taken = new Set([
-      ...inside.map(each => each.ifname),
-      ...plugged
-        .filter(each => each.mac_address !== mac_address && living.has(each.mac_address))
-        .map(each => each.name),
-    ])
+    const living = new Set([...inside, ...outside].map(each => each.address))
+    const others = plugged.filter(each => each.mac_address !== mac_address && living.has(each.mac_address))
+    const taken = new Set([...inside.map(each => each.ifname), ...others.map(each => each.name)])
     const former = plugged.find(each => each.mac_address === mac_address)?.name
     for (const name of [former, wanted_name]) if (name && !taken.has(name)) return name
     for (let n = 2; ; n++) if (!taken.has(`eth${n}`)) return `eth${n}`
@@ -107,9 +111,9 @@ export class Plugs {
   /** Whether it is in the namespace afterwards. */
   async #bringIn(mac_address: string, name: string): Promise<boolean> {
     if ((await interfacesIn(NAMESPACE)).some(each => each.address === mac_address)) return true
-    const outside = (await interfacesIn(null)).find(each => each.address === mac_address)
-    if (outside === undefined) return false
-    await moveIn(outside.ifname, name)
+    const arrived = (await interfacesIn(null)).find(each => each.address === mac_address)
+    if (arrived === undefined) return false
+    await moveIn(arrived.ifname, name)
     return true
   }
 

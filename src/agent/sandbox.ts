@@ -51,6 +51,7 @@ export class Sandbox {
     fs.writeFileSync(path.join(this.folder, 'first.sh'), firstProcess)
     fs.writeFileSync(path.join(this.folder, 'web.mjs'), webServers)
     fs.writeFileSync(path.join(this.folder, 'relay.mjs'), relay)
+    fs.writeFileSync(path.join(this.folder, 'load.mjs'), load)
     const bundler = path.resolve(import.meta.dirname, '../../scripts/bundle-agent.mjs')
     await succeed([process.execPath, bundler, path.join(this.folder, 'agent.mjs')])
     const unshare = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child']
@@ -61,16 +62,20 @@ export class Sandbox {
         stdio: ['pipe', 'inherit', 'inherit'],
       },
     )
-    await until(() => fs.existsSync(path.join(this.folder, 'relay')), 'the sandbox')
+    await until(() => {
+      if (this.#world?.exitCode != null) throw new Error('the sandbox ended at once')
+      return fs.existsSync(path.join(this.folder, 'relay'))
+    }, 'the sandbox')
     const children = fs.readFileSync(`/proc/${this.#world.pid}/task/${this.#world.pid}/children`, 'utf8')
     this.first_pid = Number(children.trim())
   }
 
   async close(): Promise<void> {
     this.#relay?.close()
-    if (this.#world !== null) {
-      const gone = new Promise(resolve => this.#world!.once('exit', resolve))
-      this.#world.kill('SIGKILL')
+    const world = this.#world
+    if (world !== null && world.exitCode === null) {
+      const gone = new Promise(resolve => world.once('exit', resolve))
+      world.kill('SIGKILL')
       await gone
     }
     fs.rmSync(this.folder, { recursive: true })
@@ -100,6 +105,24 @@ export class Sandbox {
       tally[who] = (tally[who] ?? 0) + 1
     }
     return tally
+  }
+
+  /** Asks without a pause, over eight connections at a time and a new one for each request, until it is told to end. */
+  load(url: string): { end: () => Promise<{ answered: number; failed: string[] }> } {
+    const argv = this.inside(['ip', 'netns', 'exec', 'lan', process.execPath, path.join(this.folder, 'load.mjs'), url])
+    const child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', chunk => {
+      text += chunk
+    })
+    const ended = new Promise(resolve => child.once('close', resolve))
+    return {
+      end: async () => {
+        child.stdin.end()
+        await ended
+        return JSON.parse(text)
+      },
+    }
   }
 
   /** Puts the cables in, as a cloud does. They vanish with the namespace they are in. */
@@ -216,11 +239,11 @@ mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys && mount --bind /sys /sys     # ip netns exec mounts it anew, beside a visible one only
 mount -t tmpfs tmpfs /mnt
-for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives ssl; do
+for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives; do
   [ -e /etc/$each ] && cp -a --no-preserve=ownership /etc/$each /mnt/
 done
 mount --bind /mnt /etc
-mkdir -p /etc/octavia/certs /etc/network
+mkdir -p /etc/octavia/certs /etc/network /etc/ssl
 printf 'auto eth0\\n' > /etc/network/eth0.cfg
 cp $folder/amphora-agent.conf /etc/octavia/
 cp $folder/server.pem $folder/client_ca.pem /etc/octavia/certs/
@@ -256,4 +279,17 @@ net.createServer(socket => {
     each.on('close', () => { socket.destroy(); on.destroy() })
   }
 }).listen(process.argv[2])
+`
+
+const load = `import http from 'node:http'
+let answered = 0, on = true
+const failed = []
+process.stdin.on('end', () => { on = false }).resume()
+const ask = () => new Promise(resolve => {
+  http.get(process.argv[2], { agent: false }, response => {
+    response.resume().on('end', () => { response.statusCode === 200 ? answered++ : failed.push(response.statusCode); resolve() })
+  }).on('error', error => { failed.push(error.message); resolve() })
+})
+await Promise.all(Array.from({ length: 8 }, async () => { while (on) await ask() }))
+console.log(JSON.stringify({ answered, failed }))
 `
