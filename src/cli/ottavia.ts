@@ -4,6 +4,7 @@ import { defaultStateDir } from './state.ts'
 
 const program = new Command('ottavia')
   .description('Load Balancing as a Service: a drop-in for OpenStack Octavia that brings its own cloud to try it in.')
+  .version('0.1.0')
   .showHelpAfterError('(ottavia --help tells more)')
   .configureHelp({ sortSubcommands: false })
   .enablePositionalOptions()

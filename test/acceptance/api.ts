@@ -1,7 +1,8 @@
 /** Raw calls of the load balancing API in both dialects, as a user of the stack. */
 import type { Stack } from './stack.ts'
 
-export type Answer = { status: number; body: Record<string, never> & Record<string, unknown> }
+/** `T` is what the caller expects of the body. */
+export type Answer<T> = { status: number; body: T }
 
 /** One user's session. */
 export class Api {
@@ -22,27 +23,27 @@ export class Api {
   }
 
   /** `path` below /v2.0/lbaas of the Octavia dialect. */
-  octavia(method: string, path: string, body?: unknown): Promise<Answer> {
+  octavia<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#octavia}/v2.0/lbaas/${path}`, method, body)
   }
 
   /** `path` below /v2.0/lbaas of Neutron. */
-  neutron(method: string, path: string, body?: unknown): Promise<Answer> {
+  neutron<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#neutron}/v2.0/lbaas/${path}`, method, body)
   }
 
   /** Any other path of Neutron. */
-  network(method: string, path: string, body?: unknown): Promise<Answer> {
+  network<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#neutron}/v2.0/${path}`, method, body)
   }
 
-  async #send(url: string, method: string, body?: unknown): Promise<Answer> {
+  async #send<T>(url: string, method: string, body?: unknown): Promise<Answer<T>> {
     const response = await fetch(url, {
       method,
       headers: { 'x-auth-token': this.#token, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
+    return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as T }
   }
 }

@@ -6,7 +6,6 @@ import path from 'node:path'
 import type { Status } from '../../src/cli/world/status.ts'
 
 const repository = path.resolve(import.meta.dirname, '../..')
-const ottavia = path.join(repository, 'ottavia')
 
 export type Ran = { status: number; stdout: string; stderr: string }
 
@@ -15,13 +14,19 @@ export class Stack {
   #up: ChildProcess | null = null
   #output = ''
 
-  constructor(dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-'))) {
+  readonly #ottavia: string
+
+  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. */
+  constructor(dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')), checkout = repository) {
     this.dir = dir
+    this.#ottavia = path.join(checkout, 'ottavia')
   }
 
   /** `./ottavia up`; resolves with what it printed as JSON once everything answers. */
   async up(...options: string[]): Promise<Status> {
-    const up = spawn(ottavia, ['up', '--state', this.dir, '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const up = spawn(this.#ottavia, ['up', '--state', this.dir, '--json', ...options], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#up = up
     this.#output = ''
     let result = ''
@@ -74,7 +79,7 @@ export class Stack {
 
   /** `./ottavia COMMAND --state … ARGUMENTS`. */
   run(command: string, ...args: string[]): Promise<Ran> {
-    return execute([ottavia, command, '--state', this.dir, ...args], {})
+    return execute([this.#ottavia, command, '--state', this.dir, ...args], {})
   }
 
   async status(): Promise<Status> {
