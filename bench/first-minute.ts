@@ -17,7 +17,10 @@ try {
     execFileSync('git', ['clone', '--quiet', repository, path.join(clone, 'ottavia')])
     fs.chmodSync(clone, 0o755)
     const install_s = timed(() =>
-      execFileSync('./ottavia', ['--version'], { cwd: path.join(clone, 'ottavia'), stdio: 'ignore' }),
+      execFileSync(path.join(clone, 'ottavia/ottavia'), ['--version'], {
+        cwd: path.join(clone, 'ottavia'),
+        stdio: 'ignore',
+      }),
     )
     report('npm packages into a fresh clone (downloads)', [install_s])
     const fresh = new Stack(undefined, path.join(clone, 'ottavia'))
