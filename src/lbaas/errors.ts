@@ -47,6 +47,7 @@ const neutron_names: Readonly<Record<string, string>> = {
 }
 const inNeutron = (title: unknown) => neutron_names[String(title)] ?? String(title)
 const bad = (text: Text) => [400, 'HTTPBadRequest', text] as const
+const comeAgain = (text: Text) => ({ octavia: [503, text], neutron: [503, 'ServiceUnavailable', text] }) as const
 const invalid = (text: Text) => [400, (v: Values) => `Validation failure: ${text(v)}`] as const
 
 const errors = {
@@ -337,22 +338,15 @@ const errors = {
   },
   busy: {
     rule: 'Other writes of the project or the load balancer did not let this one through in time; try again.',
-    octavia: [503, () => 'Project busy.  Unable to lock the project.  Please try again.'],
-    neutron: [503, 'ServiceUnavailable', () => 'Project busy.  Unable to lock the project.  Please try again.'],
+    ...comeAgain(() => 'Project busy.  Unable to lock the project.  Please try again.'),
   },
   reservation_gone: {
     rule: 'The address was taken back because accepting took too long; try again.',
-    octavia: [503, () => 'The VIP reservation has expired. Please try again.'],
-    neutron: [503, 'ServiceUnavailable', () => 'The VIP reservation has expired. Please try again.'],
+    ...comeAgain(() => 'The VIP reservation has expired. Please try again.'),
   },
   unavailable: {
     rule: 'The cloud or the database did not answer; try again.',
-    octavia: [503, v => `The ${v.service} service is not available at the moment. Please try again.`],
-    neutron: [
-      503,
-      'ServiceUnavailable',
-      v => `The ${v.service} service is not available at the moment. Please try again.`,
-    ],
+    ...comeAgain(v => `The ${v.service} service is not available at the moment. Please try again.`),
   },
   defect: {
     rule: 'An error of ours; the log has the rest under this id.',
