@@ -81,6 +81,10 @@ program
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
+    if (role === 'pocket') {
+      const { pocketRole } = await import('./commands/serve-pocket.ts')
+      return pocketRole()
+    }
     const { serve } = await import('./commands/serve.ts')
     await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
   })
@@ -91,7 +95,7 @@ program
   .option('--config <file>', "the agent's configuration", '/etc/octavia/amphora-agent.conf')
   .action(async options => {
     const { runAgent } = await import('./commands/agent.ts')
-    await runAgent(options.config)
+    process.exitCode = await runAgent(options.config)
   })
 
 program.parseAsync().catch((error: Error) => {

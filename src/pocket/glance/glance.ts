@@ -22,7 +22,7 @@ export type Image = Document & {
 }
 
 /** An image that takes more room unpacked is refused. */
-const largest_bytes = 4 << 30
+const largest_bytes = 4 * 2 ** 30
 
 export function glance(store: Store, images_dir: string, url: string, shared: SharedOptions): FastifyInstance {
   const { tokens } = shared
@@ -297,8 +297,9 @@ async function unpack(file: string, tree: string): Promise<boolean> {
         return room_bytes > 0 && !name.split('/').includes('..')
       },
     })
-  } catch {
-    return false
+  } catch (error) {
+    if (/^(TAR_|Z_)/.test((error as { code?: string }).code ?? '')) return false // it is something else
+    throw error
   }
   return entries > 0 && room_bytes > 0
 }

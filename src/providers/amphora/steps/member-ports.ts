@@ -3,7 +3,7 @@ import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import { memberNetworks } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
-import { plugged } from './plug-vip.ts'
+import { plugged, unplugged } from './plug-vip.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
 
 export const memberPorts = amphoraStep<Clients>({
@@ -18,8 +18,11 @@ export const memberPorts = amphoraStep<Clients>({
     const there = await Promise.all(
       amphora.member_ports.map(port => isAttached(clients, port.port_id, amphora.compute_id!)),
     )
-    const kept = amphora.member_ports.filter((_, index) => there[index])
-    return kept.length === amphora.member_ports.length ? {} : { member_ports: kept }
+    // it stays on record: should its network not be wanted any more, the port itself may still have to go
+    const ports = amphora.member_ports.map((port, index) => (there[index] ? port : unplugged(port)))
+    return ports.some((port, index) => port.plugged !== amphora.member_ports[index]!.plugged)
+      ? { member_ports: ports }
+      : {}
   },
   ensure: async (amphora, tree, context) => {
     const { neutron, agent } = context.clients

@@ -49,15 +49,17 @@ function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): 
   return amphora.applied[listener.id] === digestOf(input)
 }
 
+/** One listener: what the agent had to lower or leave out on its machine goes to the journal. */
 async function apply(
   amphora: Amphora,
   listener: Listener,
   input: ListenerInput,
-  { clients }: StepContext<Clients>,
+  { clients, say }: StepContext<Clients>,
 ): Promise<void> {
   const agent = clients.agent(amphora)
   try {
-    await agent.uploadListener(listener.id, renderListener(input))
+    const { warning } = await agent.uploadListener(listener.id, renderListener(input))
+    if (warning) say(warning)
   } catch (error) {
     if (!(error instanceof AgentError && error.kind === 'refused')) throw error
     const words = error.details || error.message
