@@ -20,6 +20,7 @@ import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
 import { Identity } from './identity.ts'
+import { addOpenapi } from './openapi.ts'
 import { addQuotas } from './quotas.ts'
 import { addRoutes } from './routes.ts'
 import type { Speech } from './speech.ts'
@@ -36,6 +37,9 @@ export type Api = {
 
 /** The largest body that is read: fully populated trees are large, names are not. */
 const body_limit_bytes = 512 * 1024
+
+/** How long requests that are being answered may take when the API is asked to close. */
+const close_patience_ms = 5_000
 
 /** Starts both dialects. Without authentication it refuses to listen on anything but loopback. */
 export async function startApi(given: {
@@ -111,6 +115,7 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
   addRoutes(app, context, speech)
   if (speech.dialect === 'octavia') addQuotas(app, context, speech)
   addDiscovery(app, context, speech)
+  addOpenapi(app, speech)
   await app.ready()
   return app
 }
@@ -175,7 +180,11 @@ function listening(app: FastifyInstance, endpoint: Endpoint): Promise<http.Serve
 
 function closed(server: http.Server): Promise<void> {
   return new Promise(resolve => {
-    server.close(() => resolve())
+    const patience = setTimeout(() => server.closeAllConnections(), close_patience_ms)
+    server.close(() => {
+      clearTimeout(patience)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }
