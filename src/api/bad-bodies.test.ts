@@ -188,6 +188,19 @@ describe('bodies', () => {
     )
   })
 
+  test('nesting as deep as a body is long, and thousands of unknown names', async () => {
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000)
+    for (const field of ['name', 'admin_state_up', 'protocol_port', 'allowed_cidrs', 'insert_headers', 'colour']) {
+      const raw = `{"listener": {"loadbalancer_id": "${ids.lb}", "protocol": "HTTP", "${field}": ${deep}}}`
+      for (const call of [api.octavia, api.neutron])
+        expect(await call('POST', '/listeners', undefined, { raw })).toMatchObject({ status: 400 })
+    }
+    const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`x${i}`, 1]))
+    const { status, body } = await api.octavia('POST', '/listeners', { listener: many })
+    expect(status).toBe(400)
+    expect(JSON.stringify(body).length).toBeLessThan(300)
+  })
+
   test('names of JavaScript’s own', async () => {
     const raw = `{"listener": {"loadbalancer_id": "${ids.lb}", "protocol": "HTTP", "protocol_port": 81, "__proto__": {"x": 1}}}`
     const expected = {

@@ -144,6 +144,7 @@ function asRejected(error: Error & { code?: string }, request: FastifyRequest): 
   if (error instanceof Rejected) return error
   if (error instanceof CloudError)
     return error.kind === 'unavailable' ? new Rejected('unavailable', { service: error.service }) : null
+  if (error.message.startsWith('Connection terminated')) return new Rejected('unavailable', { service: 'database' })
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Rejected('wrong_content_type', { given: (request.headers['content-type'] ?? 'none').slice(0, 100) })

@@ -199,6 +199,14 @@ describe('deletes', () => {
     )
   })
 
+  test('later writes do not hold up what goes', () => {
+    const going = accept(active(), { verb: 'delete', resource: 'listener', id: listener }, 6)
+    expect(statuses(going)[2]).toBe('PENDING_DELETE 6')
+    const later = accept(going, creates.member(pool, { address: '10.0.0.23' }), 7)
+    expect(statuses(later)).toMatchObject({ 1: 'PENDING_UPDATE 7', 2: 'PENDING_DELETE 6', 3: 'PENDING_UPDATE 7' })
+    expect(settle(later, { generation: 6, failed: new Map() })!.listeners).toEqual([])
+  })
+
   test('a load balancer goes when its children are going, or takes them along', () => {
     const remove: Request = { verb: 'delete', resource: 'load_balancer', id: lb, cascade: false }
     expect(refusal(() => accept(active(), remove))).toBe('has_children')
