@@ -11,7 +11,7 @@ export function addOpenapi(app: FastifyInstance, speech: Speech): void {
   app.get('/openapi.json', { config: { open: true } }, async () => document)
 }
 
-export function openapi(dialect: Dialect, prefix: string): JsonSchema {
+function openapi(dialect: Dialect, prefix: string): JsonSchema {
   const { load_balancer, listener, pool, member } = tables
   const collections: [Resource, string][] = [
     ...[load_balancer, listener, pool].map((one): [Resource, string] => [one, `${prefix}/${one.path}`]),
