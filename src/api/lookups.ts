@@ -138,7 +138,7 @@ function refusedPort(context: Context, error: CloudError, subnet: Subnet, fields
   if (error.code === 'IpAddressGenerationFailure') return new Rejected('no_addresses', { network_id })
   if (error.kind === 'conflict' && fields.vip_address !== null)
     return new Rejected('vip_in_use', { address: fields.vip_address, network_id, subnet_id: subnet.id })
-  if (error.kind !== 'rejected') return error
+  if (error.kind === 'unavailable') return error
   context.log.warn({ code: error.code, request_id: error.request_id }, `the VIP port was refused: ${error.message}`)
   return refused(`The network service refused the port of the VIP (${error.code || error.status}).`)
 }

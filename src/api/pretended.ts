@@ -54,7 +54,7 @@ const subnets: Record<string, { network_id: string; cidr: string; project_id: st
 }
 
 /** Keystone and Neutron, as far as the API asks them. */
-export class PretendedCloud {
+class PretendedCloud {
   readonly ports = new Map<string, Port>()
   validations = 0
   /** Answers instead of the next creates of ports. */

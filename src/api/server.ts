@@ -2,7 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import net from 'node:net'
-import { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify'
 import type pg from 'pg'
 import { Neutron } from '../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
@@ -12,6 +20,7 @@ import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
 import { Identity } from './identity.ts'
+import { addOpenapi } from './openapi.ts'
 import { addQuotas } from './quotas.ts'
 import { addRoutes } from './routes.ts'
 import type { Speech } from './speech.ts'
@@ -28,6 +37,9 @@ export type Api = {
 
 /** The largest body that is read: fully populated trees are large, names are not. */
 const body_limit_bytes = 512 * 1024
+
+/** How long requests that are being answered may take when the API is asked to close. */
+const close_patience_ms = 5_000
 
 /** Starts both dialects. Without authentication it refuses to listen on anything but loopback. */
 export async function startApi(given: {
@@ -75,11 +87,12 @@ export async function startApi(given: {
 async function appOf(context: Context, speech: Speech): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     loggerInstance: context.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: body_limit_bytes,
     genReqId: () => `req-${randomUUID()}`,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
-    frameworkErrors: (error, request, reply) => sayError(context, speech, error, request.id, reply as FastifyReply),
+    frameworkErrors: (error, request, reply) =>
+      sayError(context, speech, error, request as FastifyRequest, reply as FastifyReply),
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -95,13 +108,14 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
     reply.header('x-openstack-request-id', request.id)
     if (!request.is404 && !request.routeOptions.config.open) request.caller = await context.identity.of(request.headers)
   })
-  app.setErrorHandler((error, request, reply) => sayError(context, speech, error as FastifyError, request.id, reply))
+  app.setErrorHandler((error, request, reply) => sayError(context, speech, error as FastifyError, request, reply))
   app.setNotFoundHandler((request, reply) =>
-    sayError(context, speech, new Rejected('path_not_found', {}), request.id, reply),
+    sayError(context, speech, new Rejected('path_not_found', {}), request, reply),
   )
   addRoutes(app, context, speech)
   if (speech.dialect === 'octavia') addQuotas(app, context, speech)
   addDiscovery(app, context, speech)
+  addOpenapi(app, speech)
   await app.ready()
   return app
 }
@@ -111,10 +125,11 @@ function sayError(
   context: Context,
   speech: Speech,
   error: Error,
-  request_id: string,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const rejected = asRejected(error)
+  const request_id = request.id
+  const rejected = asRejected(error, request)
   if (!rejected) context.log.error({ err: error, request_id }, 'a defect')
   else if (error instanceof Rejected) context.log.debug({ request_id, rule: rejected.rule }, rejected.message)
   else context.log.warn({ request_id, err: error }, rejected.message)
@@ -125,13 +140,14 @@ function sayError(
 }
 
 /** What an error means to the client; null for a defect of ours. */
-function asRejected(error: Error & { code?: string; statusCode?: number }): Rejected | null {
+function asRejected(error: Error & { code?: string }, request: FastifyRequest): Rejected | null {
   if (error instanceof Rejected) return error
   if (error instanceof CloudError)
     return error.kind === 'unavailable' ? new Rejected('unavailable', { service: error.service }) : null
+  if (error.message.startsWith('Connection terminated')) return new Rejected('unavailable', { service: 'database' })
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new Rejected('wrong_content_type', { given: / (\S+)$/.exec(error.message)?.[1]?.slice(0, 100) ?? 'none' })
+      return new Rejected('wrong_content_type', { given: (request.headers['content-type'] ?? 'none').slice(0, 100) })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Rejected('too_large', {})
     case 'FST_ERR_BAD_URL':
@@ -165,7 +181,11 @@ function listening(app: FastifyInstance, endpoint: Endpoint): Promise<http.Serve
 
 function closed(server: http.Server): Promise<void> {
   return new Promise(resolve => {
-    server.close(() => resolve())
+    const patience = setTimeout(() => server.closeAllConnections(), close_patience_ms)
+    server.close(() => {
+      clearTimeout(patience)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }

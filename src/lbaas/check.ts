@@ -63,7 +63,7 @@ function refuseUnknown(resource: Resource, method: 'POST' | 'PUT', dialect: Dial
     return !field || !speaks(field, dialect) || !(accepted(field, method, dialect) || isVisible(field, dialect))
   })
   const root = resource.singular
-  if (unknown.length) throw new Rejected('unknown_attributes', { root, names: unknown.map(shorten).join(', ') })
+  if (unknown.length) throw new Rejected('unknown_attributes', { root, names: listed(unknown) })
   for (const name of Object.keys(body))
     if (!accepted(known.get(name)!, method, dialect)) throw new Rejected('read_only_attribute', { root, name, method })
 }
@@ -159,9 +159,9 @@ function checkInteger({ options }: Field, value: unknown, name: string): number 
 }
 
 function checkBoolean(value: unknown, name: string): boolean {
-  const text = String(value).toLowerCase()
-  if (value === 1 || text === 'true') return true
-  if (value === 0 || text === 'false') return false
+  const word = typeof value === 'string' ? value.toLowerCase() : value
+  if (word === true || word === 1 || word === 'true') return true
+  if (word === false || word === 0 || word === 'false') return false
   throw bad(name, value, 'Value should be a boolean', `'${shorten(value)}' cannot be converted to boolean`)
 }
 
@@ -187,7 +187,7 @@ function checkRecord(parts: Fields, value: unknown, dialect: Dialect, name: stri
   if (!isRecord(value)) throw bad(name, value, 'Value should be an object', `'${shorten(value)}' is not a dictionary`)
   if (Object.keys(value).length === 0) return null
   const unknown = Object.keys(value).filter(key => !(key in parts && speaks(parts[key]!, dialect)))
-  if (unknown.length) throw new Rejected('unknown_attributes', { root: name, names: unknown.map(shorten).join(', ') })
+  if (unknown.length) throw new Rejected('unknown_attributes', { root: name, names: listed(unknown) })
   const checked: Record<string, unknown> = {}
   for (const [key, part] of Object.entries(parts)) {
     const given = speaks(part, dialect) ? value[key] : undefined
@@ -221,6 +221,22 @@ function bad(name: string, value: unknown, octavia: string, neutron: string): Re
 
 /** What the tenant sent, short enough to be said back. */
 function shorten(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'None')
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text === 'null' ? 'None' : text
+  const text = typeof value === 'string' ? value : asJson(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
+
+/** JSON nests as deep as a body is long; saying it back may not. */
+function asJson(value: unknown): string {
+  if (value === null || value === undefined) return 'None'
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return '…'
+  }
+}
+
+/** The first few of what may be thousands. */
+function listed(names: readonly string[]): string {
+  const few = names.slice(0, 10).map(shorten)
+  return [...few, ...(names.length > few.length ? ['…'] : [])].join(', ')
 }

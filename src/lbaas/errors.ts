@@ -47,6 +47,8 @@ const neutron_names: Readonly<Record<string, string>> = {
 }
 const inNeutron = (title: unknown) => neutron_names[String(title)] ?? String(title)
 const bad = (text: Text) => [400, 'HTTPBadRequest', text] as const
+const alike = (type: string, text: Text) => ({ octavia: invalid(text), neutron: [400, type, text] }) as const
+const comeAgain = (text: Text) => ({ octavia: [503, text], neutron: [503, 'ServiceUnavailable', text] }) as const
 const invalid = (text: Text) => [400, (v: Values) => `Validation failure: ${text(v)}`] as const
 
 const errors = {
@@ -141,12 +143,7 @@ const errors = {
   },
   parents_differ: {
     rule: 'A listener and its pool belong to one load balancer.',
-    octavia: invalid(() => 'Listener and pool must be on the same loadbalancer.'),
-    neutron: [
-      400,
-      'ListenerAndPoolMustBeOnSameLoadbalancer',
-      () => 'Listener and pool must be on the same loadbalancer.',
-    ],
+    ...alike('ListenerAndPoolMustBeOnSameLoadbalancer', () => 'Listener and pool must be on the same loadbalancer.'),
   },
   pool_elsewhere: {
     rule: 'A listener uses pools of its own load balancer.',
@@ -168,8 +165,7 @@ const errors = {
   },
   prometheus_pool: {
     rule: 'A PROMETHEUS listener serves metrics and has no pools.',
-    octavia: invalid(() => 'Listeners of type PROMETHEUS can not have child objects.'),
-    neutron: bad(() => 'Listeners of type PROMETHEUS can not have child objects.'),
+    ...alike('HTTPBadRequest', () => 'Listeners of type PROMETHEUS can not have child objects.'),
   },
   no_certificate: {
     rule: 'TERMINATED_HTTPS needs a certificate.',
@@ -188,12 +184,10 @@ const errors = {
   },
   family_mismatch: {
     rule: 'An address of one family cannot be reached through a subnet of the other.',
-    octavia: invalid(v => `Member with address ${v.address} and subnet ${v.subnet_id} have mismatched IP versions`),
-    neutron: [
-      400,
+    ...alike(
       'MemberAddressTypeSubnetTypeMismatch',
       v => `Member with address ${v.address} and subnet ${v.subnet_id} have mismatched IP versions`,
-    ],
+    ),
   },
   not_allowed_with: {
     rule: 'The field goes with other values of another field only.',
@@ -202,8 +196,7 @@ const errors = {
   },
   cidr_family: {
     rule: "allowed_cidrs must be of the VIP's family.",
-    octavia: invalid(v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
-    neutron: bad(v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
+    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
   },
   no_vip: {
     rule: 'A load balancer needs to be told where its VIP is to be.',
@@ -337,22 +330,15 @@ const errors = {
   },
   busy: {
     rule: 'Other writes of the project or the load balancer did not let this one through in time; try again.',
-    octavia: [503, () => 'Project busy.  Unable to lock the project.  Please try again.'],
-    neutron: [503, 'ServiceUnavailable', () => 'Project busy.  Unable to lock the project.  Please try again.'],
+    ...comeAgain(() => 'Project busy.  Unable to lock the project.  Please try again.'),
   },
   reservation_gone: {
     rule: 'The address was taken back because accepting took too long; try again.',
-    octavia: [503, () => 'The VIP reservation has expired. Please try again.'],
-    neutron: [503, 'ServiceUnavailable', () => 'The VIP reservation has expired. Please try again.'],
+    ...comeAgain(() => 'The VIP reservation has expired. Please try again.'),
   },
   unavailable: {
     rule: 'The cloud or the database did not answer; try again.',
-    octavia: [503, v => `The ${v.service} service is not available at the moment. Please try again.`],
-    neutron: [
-      503,
-      'ServiceUnavailable',
-      v => `The ${v.service} service is not available at the moment. Please try again.`,
-    ],
+    ...comeAgain(v => `The ${v.service} service is not available at the moment. Please try again.`),
   },
   defect: {
     rule: 'An error of ours; the log has the rest under this id.',

@@ -107,7 +107,7 @@ export function transport(protocol: ListenerProtocol): 'TCP' | 'UDP' | 'SCTP' {
 }
 
 /** Which pools a listener may send to. */
-export const pool_protocols: Readonly<Record<ListenerProtocol, readonly string[]>> = {
+const pool_protocols: Readonly<Record<ListenerProtocol, readonly string[]>> = {
   TCP: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   HTTP: ['HTTP', 'PROXY', 'PROXYV2'],
   HTTPS: ['HTTPS', 'PROXY', 'PROXYV2', 'TCP'],

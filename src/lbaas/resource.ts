@@ -174,8 +174,8 @@ export function time<const O extends Options>(options: O): Field<OrNull<string, 
   return { kind: 'time', options }
 }
 
-export const provisioning_statuses = ['ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR'] as const
-export const operating_statuses = ['ONLINE', 'DRAINING', 'OFFLINE', 'DEGRADED', 'ERROR', 'NO_MONITOR'] as const
+const provisioning_statuses = ['ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR'] as const
+const operating_statuses = ['ONLINE', 'DRAINING', 'OFFLINE', 'DEGRADED', 'ERROR', 'NO_MONITOR'] as const
 export type ProvisioningStatus = (typeof provisioning_statuses)[number]
 export type OperatingStatus = (typeof operating_statuses)[number]
 

@@ -13,7 +13,7 @@ export function sampleId(n: number): string {
   return `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 }
 
-export const sample_project = '5f0c3d1a9b7e4c2d8a6f1e0b9d8c7a65'
+const sample_project = '5f0c3d1a9b7e4c2d8a6f1e0b9d8c7a65'
 
 export const sample_vip: Vip = {
   address: '10.0.0.10',

@@ -14,6 +14,7 @@ import * as journal from './journal.ts'
 import { migrate } from './migrations.ts'
 import * as reservations from './reservations.ts'
 import { columnsOf, tables } from './schema.ts'
+import * as statistics from './statistics.ts'
 import { isContention, transaction } from './transaction.ts'
 import * as trees from './trees.ts'
 
@@ -175,10 +176,14 @@ describe('the lock on a tree', () => {
     await save(null, sampleTree())
     await transaction(pool, async tx => {
       await trees.loadForUpdate(tx, lb)
-      await pool.query(`insert into lbaas.listener_statistics values ($1, $2, 1, 2, 3, 4, 5)`, [
-        sampleId(2),
-        sampleId(50),
-      ])
+      for (const amphora of [50, 51])
+        await pool.query('insert into lbaas.listener_statistics values ($1, $2, 1, 2, 3, 4, 5)', [
+          sampleId(2),
+          sampleId(amphora),
+        ])
+      const sums = { bytes_in: 2, bytes_out: 4, active_connections: 6, total_connections: 8, request_errors: 10 }
+      expect(await statistics.ofLoadBalancer(pool, lb)).toEqual(sums)
+      expect(await statistics.ofListener(pool, sampleId(2))).toEqual(sums)
       const { rowCount } = await pool.query(
         `insert into lbaas.operating_status values ($1, $2, 'ERROR')
          on conflict (object_id) do update set operating_status = excluded.operating_status`,
