@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     globalSetup: 'test/global-setup.ts',
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/contract/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 180_000,
   },

@@ -79,16 +79,6 @@ describe('text', () => {
       'pass the time and the ids in',
     ).toEqual([])
   })
-
-  test('there is no any', () => {
-    const any = sources.filter(({ text }) =>
-      /(:|as|<)\s*any\b(?!\w)/.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g, '')),
-    )
-    expect(
-      any.map(({ file }) => file),
-      'name the type, or unknown',
-    ).toEqual([])
-  })
 })
 
 describe('documents', () => {

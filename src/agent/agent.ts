@@ -1,1 +1,51 @@
-setInterval(() => {}, 1e6)
+/** The program inside an amphora. `agent --config /etc/octavia/amphora-agent.conf` */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
+import { type Endpoint, makeAgent } from './endpoints.ts'
+import { Fence } from './fence.ts'
+import { log } from './log.ts'
+import type { Plugs } from './plug.ts'
+import { makeServer, renewCertificate } from './server.ts'
+
+await main()
+
+/** Puts the network and the listeners back first, then answers controllers. When it ends, haproxy goes on. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/octavia/amphora-agent.conf' } } })
+  const settings = agentSettings(parseAgentConfig(readFileSync(values.config, 'utf8')))
+  let endpoints: Endpoint[] = []
+  const fence = new Fence(path.join(settings.base_path, 'fence.json'))
+  const server = makeServer(settings, () => endpoints, fence, log)
+  const agent = await makeAgent(settings, log, async () => renewCertificate(server, settings))
+  endpoints = agent.endpoints
+  await restore(agent.plugs, 0)
+  await agent.listeners.resume()
+  server.listen({ host: settings.bind_host, port: settings.bind_port }, () => {
+    log('the agent serves', { amphora: settings.amphora_id, host: settings.bind_host, port: settings.bind_port })
+    agent.plugs.prepare().catch(error => log('the namespace cannot be made', { error: String(error) }))
+  })
+  server.on('error', error => {
+    log('the agent cannot serve', { error: error.message })
+    process.exit(1)
+  })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      agent.listeners.letGo()
+      server.close()
+      server.closeAllConnections()
+    })
+  }
+}
+
+/** After a reboot the cloud may plug interfaces later than this program starts. */
+async function restore(plugs: Plugs, tried: number): Promise<void> {
+  const missing = await plugs.restore()
+  if (missing.length === 0) return
+  log('interfaces are missing', { mac_addresses: missing })
+  if (tried < RESTORE_TRIES) setTimeout(() => restore(plugs, tried + 1), RESTORE_AGAIN_MS).unref()
+}
+
+const RESTORE_AGAIN_MS = 1_000
+const RESTORE_TRIES = 300

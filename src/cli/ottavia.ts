@@ -4,6 +4,7 @@ import { defaultStateDir } from './state.ts'
 
 const program = new Command('ottavia')
   .description('Load Balancing as a Service: a drop-in for OpenStack Octavia that brings its own cloud to try it in.')
+  .version('0.1.0')
   .showHelpAfterError('(ottavia --help tells more)')
   .configureHelp({ sortSubcommands: false })
   .enablePositionalOptions()
@@ -81,6 +82,10 @@ program
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
+    if (role === 'pocket') {
+      const { pocketRole } = await import('./commands/serve-pocket.ts')
+      return pocketRole()
+    }
     const { serve } = await import('./commands/serve.ts')
     await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
   })
@@ -91,7 +96,7 @@ program
   .option('--config <file>', "the agent's configuration", '/etc/octavia/amphora-agent.conf')
   .action(async options => {
     const { runAgent } = await import('./commands/agent.ts')
-    await runAgent(options.config)
+    process.exitCode = await runAgent(options.config)
   })
 
 program.parseAsync().catch((error: Error) => {

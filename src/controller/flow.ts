@@ -41,14 +41,13 @@ export type Step<Clients> = {
 type Item<Clients> =
   | { kind: 'step'; step: Step<Clients> }
   | { kind: 'each'; select: (tree: Tree) => Amphora[]; steps: Step<Clients>[] }
-  | { kind: 'when'; condition: (tree: Tree) => boolean; items: Item<Clients>[] }
 
 export type Flow<Clients> = { title: string; items: Item<Clients>[] }
 
 /** A step that is left to do, for that amphora (null: for the tree). */
 export type Due<Clients> = { step: Step<Clients>; amphora: Amphora | null }
 
-/** An ordered list: steps of the tree, blocks for each of some amphorae, blocks under a condition. */
+/** An ordered list: steps of the tree, and blocks of steps for each of some amphorae. */
 export function flow<Clients>(title: string, items: (Step<Clients> | Item<Clients>)[]): Flow<Clients> {
   return { title, items: items.map(asItem) }
 }
@@ -56,14 +55,6 @@ export function flow<Clients>(title: string, items: (Step<Clients> | Item<Client
 /** The steps for each selected amphora: one after another for one amphora, the amphorae side by side. */
 export function each<Clients>(select: (tree: Tree) => Amphora[], steps: Step<Clients>[]): Item<Clients> {
   return { kind: 'each', select, steps }
-}
-
-/** The items only where the condition holds. */
-export function when<Clients>(
-  condition: (tree: Tree) => boolean,
-  items: (Step<Clients> | Item<Clients>)[],
-): Item<Clients> {
-  return { kind: 'when', condition, items: items.map(asItem) }
 }
 
 /** A step of the whole tree. */
@@ -115,7 +106,7 @@ export function nextDue<Clients>(
   tree: Tree,
   parked: (due: Due<Clients>) => boolean,
 ): Due<Clients>[] {
-  for (const item of flows.flatMap(({ items }) => items.flatMap(i => flatten(i, tree)))) {
+  for (const item of flows.flatMap(({ items }) => items)) {
     const lanes = item.kind === 'step' ? [{ steps: [item.step], amphora: null }] : lanesOf(item, tree)
     const due = lanes.flatMap(({ steps, amphora }) => {
       const step = steps.find(s => !s.done(tree, amphora))
@@ -129,8 +120,8 @@ export function nextDue<Clients>(
 /** Every step with something to look at, for the amphorae that are there: the audit's list. */
 export function recorded<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
   return flows
-    .flatMap(({ items }) => items.flatMap(item => flatten(item, tree)))
-    .flatMap(item =>
+    .flatMap(({ items }) => items)
+    .flatMap((item): Due<Clients>[] =>
       item.kind === 'step'
         ? [{ step: item.step, amphora: null }]
         : lanesOf(item, tree).flatMap(({ steps, amphora }) => steps.map(step => ({ step, amphora }))),
@@ -138,30 +129,54 @@ export function recorded<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clien
     .filter(({ step, amphora }) => step.look && step.done(tree, amphora))
 }
 
+/** The facts that turn one tree into the other: changed fields of rows, and rows that are gone. */
+export function difference(before: Tree, after: Tree | null): Facts {
+  if (after === null) return { load_balancer: null }
+  const facts: Facts = {}
+  const root = changedFields(before.load_balancer, after.load_balancer)
+  if (root) facts.load_balancer = root
+  for (const kind of ['listeners', 'pools', 'members', 'amphorae'] as const) {
+    const entries = before[kind].flatMap((row): [string, object | null][] => {
+      const next = after[kind].find(one => one.id === row.id)
+      const fields = next ? changedFields<object>(row, next) : null
+      return !next ? [[row.id, null]] : fields ? [[row.id, fields]] : []
+    })
+    if (entries.length > 0) facts[kind] = Object.fromEntries(entries)
+  }
+  return facts
+}
+
+function changedFields<R extends object>(before: R, after: R): Partial<R> | null {
+  const changed = Object.entries(after).filter(([key, value]) => !same(before[key as keyof R], value))
+  return changed.length === 0 ? null : (Object.fromEntries(changed) as Partial<R>)
+}
+
+/** By content; the order of an object's keys is PostgreSQL's business. */
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const keys = Object.keys(a)
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === Object.keys(b).length &&
+    keys.every(key => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
+  )
+}
+
 function asItem<Clients>(item: Step<Clients> | Item<Clients>): Item<Clients> {
   return 'kind' in item ? item : { kind: 'step', step: item }
 }
 
-type FlatItem<Clients> = Exclude<Item<Clients>, { kind: 'when' }>
-
-function lanesOf<Clients>(item: Extract<FlatItem<Clients>, { kind: 'each' }>, tree: Tree) {
+function lanesOf<Clients>(item: Extract<Item<Clients>, { kind: 'each' }>, tree: Tree) {
   return item.select(tree).map(amphora => ({ steps: item.steps, amphora }))
 }
 
-function flatten<Clients>(item: Item<Clients>, tree: Tree): FlatItem<Clients>[] {
-  if (item.kind !== 'when') return [item]
-  return item.condition(tree) ? item.items.flatMap(inner => flatten(inner, tree)) : []
-}
-
 function dueOf<Clients>(item: Item<Clients>, tree: Tree): Due<Clients>[] {
-  return flatten(item, tree).flatMap(flat => {
-    if (flat.kind === 'step') return flat.step.done(tree, null) ? [] : [{ step: flat.step, amphora: null }]
-    const amphorae = flat.select(tree)
-    if (amphorae.length === 0 && tree.amphorae.length === 0) return flat.steps.map(step => ({ step, amphora: null }))
-    return amphorae.flatMap(amphora =>
-      flat.steps.filter(step => !step.done(tree, amphora)).map(step => ({ step, amphora })),
-    )
-  })
+  if (item.kind === 'step') return item.step.done(tree, null) ? [] : [{ step: item.step, amphora: null }]
+  if (tree.amphorae.length === 0) return item.steps.map(step => ({ step, amphora: null }))
+  return lanesOf(item, tree).flatMap(({ steps, amphora }) =>
+    steps.filter(step => !step.done(tree, amphora)).map(step => ({ step, amphora })),
+  )
 }
 
 function factsOf(amphora: Amphora, fields: Partial<Amphora> | null): Facts {

@@ -134,7 +134,11 @@ async function lookAtWorld<Clients>(provider: Provider<Clients>, ledger: Ledger,
   const context = contextOf(provider, ledger, around, tree, around.signal, () => {})
   for (const { step, amphora } of recorded(provider.due(tree), tree)) {
     around.signal.throwIfAborted()
-    const withdrawn = await step.look!(tree, amphora, context)
+    const withdrawn = await step.look!(tree, amphora, context).catch(error => {
+      // whom we cannot ask may be as recorded: silence is the health manager's business
+      if (outcomeOf(error, provider.classify).kind === 'transient') return {}
+      throw error
+    })
     if (Object.keys(withdrawn).length === 0) continue
     await ledger.record(tree, withdrawn)
     const generation = tree.load_balancer.generation

@@ -1,6 +1,7 @@
 /** ottavia's configuration: every option once, with its default and its meaning; from a TOML file and the environment. */
 import fs from 'node:fs'
 import { parse } from 'smol-toml'
+import { Secret } from './secret.ts'
 
 /** The options, by section, under the names that octavia.conf gives them where it has them. */
 export const declarations = {
@@ -39,7 +40,6 @@ export const declarations = {
     default_listener_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_pool_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_member_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
-    default_health_monitor_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
   },
   controller_worker: {
     amp_image_tag: text('amphora', 'Amphorae boot from the newest active image that carries this tag.'),
@@ -113,31 +113,6 @@ export function loadOptions(file: string | null, environment: Record<string, str
     return [section, Object.fromEntries(inside)]
   })
   return Object.fromEntries(values) as Options
-}
-
-/** A value that must not be seen. Only `reveal()` shows it; logs, JSON and string templates get ***. */
-export class Secret {
-  readonly #value: string
-
-  constructor(value: string) {
-    this.#value = value
-  }
-
-  reveal(): string {
-    return this.#value
-  }
-
-  toString(): string {
-    return '***'
-  }
-
-  toJSON(): string {
-    return '***'
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '***'
-  }
 }
 
 type OptionDeclaration<V> = { preset: V; doc: string; read: (value: unknown, name: string) => V }

@@ -1,18 +1,118 @@
-/** `ottavia serve ROLE`: the one place where the programs meet. Each role is one of them, `all` is ottavia's together. */
-import { pocketRole } from './serve-pocket.ts'
+/** `ottavia serve ROLE`: the one place where the programs meet. Each role is one of them; `all` is ottavia's together. */
+import os from 'node:os'
+import { startApi } from '../../api/server.ts'
+import { OpenStack } from '../../cloud/openstack.ts'
+import { startController } from '../../controller/controller.ts'
+import type { Provider } from '../../controller/reconcile.ts'
+import { startHousekeeping } from '../../housekeeping/housekeeping.ts'
+import { amphora_provider } from '../../lbaas/provider.ts'
+import { openLog } from '../../service/log.ts'
+import { loadOptions, type Options } from '../../service/options.ts'
+import { openPool } from '../../service/postgres.ts'
+import { Stop } from '../../service/stop.ts'
+import { migrate } from '../../store/migrations.ts'
+import { amphoraProvider } from './amphora-provider.ts'
 
-const roles: Record<string, (config: string | null) => Promise<void>> = {
-  pocket: pocketRole,
-  all: async () => {
-    process.send?.({ ready: true })
-    setInterval(() => {}, 1e6)
-    process.on('disconnect', () => process.exit(0))
-  },
-}
+const programs = {
+  api: [api],
+  controller: [controller],
+  housekeeping: [housekeeping],
+  all: [api, controller, housekeeping],
+} as const
 
 /** Runs until the process is asked to end. `config` names the configuration file; null: the environment alone. */
 export async function serve(role: string, config: string | null): Promise<void> {
-  const start = roles[role]
-  if (!start) throw new Error(`there is no role ${role}; name one of: ${Object.keys(roles).join(', ')}`)
-  await start(config)
+  if (role === 'health')
+    throw new Error('heartbeats are not received yet in this release: there is no health manager to run')
+  if (!(role in programs)) throw new Error(`there is no role ${role}; name one of: ${Object.keys(programs).join(', ')}`)
+  const options = loadOptions(config, process.env)
+  if (options.database.connection === '')
+    throw new Error('[database] connection is empty; set it to the URL of a PostgreSQL, 15 or later')
+  const log = openLog(role === 'all' ? 'ottavia' : role)
+  const stop = new Stop(log)
+  const pool = openPool(options.database.connection, log)
+  stop.add('PostgreSQL', () => pool.end())
+  const cloud = openCloud(options)
+  stop.add('the cloud', () => cloud.close())
+  await migrate(pool)
+  const parts: Parts = { options, log, stop, pool, cloud }
+  for (const start of programs[role as keyof typeof programs]) await start(parts)
+  log.info({ role }, 'ready')
+  process.send?.({ ready: true })
+}
+
+type Parts = {
+  options: Options
+  log: ReturnType<typeof openLog>
+  stop: Stop
+  pool: ReturnType<typeof openPool>
+  cloud: OpenStack
+}
+
+async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
+  const { bind_host, bind_port, neutron_bind_host, neutron_bind_port, auth_strategy, locking } = options.api_settings
+  const { default_load_balancer_quota, default_listener_quota, default_pool_quota, default_member_quota } =
+    options.quotas
+  // a socket of the host's loopback, handed in where the stack runs in a namespace of its own
+  const handed = process.env.OTTAVIA_OCTAVIA_FD ? [{ fd: Number(process.env.OTTAVIA_OCTAVIA_FD) }] : []
+  const running = await startApi({
+    pool,
+    cloud,
+    log,
+    options: {
+      auth_strategy,
+      locking,
+      topology: options.controller_worker.loadbalancer_topology,
+      providers: [amphora_provider],
+      default_provider: amphora_provider.name,
+      quotas: {
+        load_balancer: default_load_balancer_quota,
+        listener: default_listener_quota,
+        pool: default_pool_quota,
+        member: default_member_quota,
+      },
+      reserved_ips: ['169.254.169.254'],
+      pagination_max_limit: options.api_settings.pagination_max_limit,
+    },
+    listen: {
+      octavia: [...handed, { host: bind_host, port: bind_port }],
+      neutron: [{ host: neutron_bind_host, port: neutron_bind_port }],
+    },
+  })
+  stop.add('the API', () => running.close())
+}
+
+async function controller({ options, log, stop, pool, cloud }: Parts): Promise<void> {
+  const provider = amphoraProvider(cloud, options)
+  stop.add('the agents', () => provider.close())
+  const { max_workers, lease_s, look_again_s } = options.controller_worker
+  const running = startController({
+    pool,
+    connection: options.database.connection,
+    providers: new Map([[provider.name, provider as Provider<unknown>]]),
+    owner: `${os.hostname()}/${process.pid}`,
+    max_workers,
+    lease_s,
+    look_again_s,
+    log,
+  })
+  stop.add('the controller', () => running.close())
+}
+
+async function housekeeping({ log, stop, pool, cloud }: Parts): Promise<void> {
+  const running = startHousekeeping({ pool, cloud, log })
+  stop.add('housekeeping', () => running.close())
+}
+
+function openCloud(options: Options): OpenStack {
+  const { auth_url, password, region_name, endpoint_type, ...names } = options.service_auth
+  if (auth_url === '')
+    throw new Error("[service_auth] auth_url is empty; set it to Keystone's URL, e.g. http://controller:5000/v3")
+  return new OpenStack({
+    auth_url,
+    password: password.reveal(),
+    region_name: region_name || null,
+    interface: endpoint_type,
+    ...names,
+  })
 }

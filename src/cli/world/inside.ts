@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { Neutron } from '../../cloud/neutron.ts'
+import { explanation } from '../commands/explain.ts'
 import { startPostgres } from '../embedded-postgres.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { bundleAgent } from './agent-bundle.ts'
@@ -72,7 +73,7 @@ async function main(): Promise<void> {
   await hostOn(private_network!.id)
 
   tell({ progress: 'ottavia' })
-  writeOptions(state, { ports, database_url: database.url, secrets, cloud })
+  await writeOptions(state, { ports, database_url: database.url, secrets, cloud })
   const all = daemon('all', [fds.load_balancer], {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
@@ -89,6 +90,7 @@ async function main(): Promise<void> {
       setTimeout(() => void end(0), 50)
       return {}
     },
+    'POST /explain': async body => ({ text: await explanation(database.url, (body as { name: string }).name) }),
     'POST /host': async body => {
       const { network } = body as { network: string }
       const neutron = new Neutron(admin)

@@ -38,12 +38,12 @@ export function pocketSettings(state: State, ports: Ports, database_url: string,
 }
 
 /** Writes ottavia.toml, as an operator would for a cloud of theirs. It holds secrets: readable by the owner only. */
-export function writeOptions(
+export async function writeOptions(
   state: State,
   stack: { ports: Ports; database_url: string; secrets: Secrets; cloud: PreparedCloud },
-): void {
+): Promise<void> {
   const { ports, database_url, secrets, cloud } = stack
-  const files = ensureAuthorities(state.path('certificates'))
+  const files = await ensureAuthorities(state.path('certificates'))
   const sections: Record<string, Record<string, string | number>> = {
     database: { connection: database_url },
     service_auth: { auth_url: `http://127.0.0.1:${ports.identity}/v3`, password: secrets.octavia },

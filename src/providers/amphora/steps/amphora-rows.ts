@@ -15,7 +15,7 @@ export const amphoraRows = treeStep<Clients>({
       id,
       load_balancer_id: tree.load_balancer.id,
       role: 'STANDALONE',
-      now: now().toISOString(),
+      created_at: now().toISOString(),
     })
     return { amphorae: { [id]: row } }
   },

@@ -1,4 +1,5 @@
 /** Listeners that are to go, or are switched off: their processes end before anything new takes their ports. */
+import { AgentError } from '../../../amphora/agent-error.ts'
 import { amphoraStep } from '../../../controller/flow.ts'
 import type { Clients } from '../clients.ts'
 import { renderedListeners } from './upload-listeners.ts'
@@ -16,9 +17,18 @@ export const dropListeners = amphoraStep<Clients>({
     const applied = { ...amphora.applied }
     for (const id of Object.keys(applied)) {
       if (wanted.includes(id)) continue
-      await clients.agent(amphora).deleteListener(id)
+      await gone(() => clients.agent(amphora).deleteListener(id))
       delete applied[id]
     }
     return { applied }
   },
 })
+
+/** The described agent says 404 of a listener that it does not know: that is what we wanted. */
+async function gone(call: () => Promise<unknown>): Promise<void> {
+  try {
+    await call()
+  } catch (error) {
+    if (!(error instanceof AgentError && error.kind === 'not_found')) throw error
+  }
+}

@@ -3,7 +3,7 @@ import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import { memberNetworks } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
-import { plugged } from './plug-vip.ts'
+import { plugged, unplugged } from './plug-vip.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
 
 export const memberPorts = amphoraStep<Clients>({
@@ -11,26 +11,30 @@ export const memberPorts = amphoraStep<Clients>({
   upstream: 'AmphoraPostNetworkPlug',
   deadline_s: 120,
   done: (amphora, tree) =>
-    memberNetworks(tree).every(id => amphora.member_ports.some(port => port.network_id === id && port.plugged)),
+    [...memberNetworks(tree).keys()].every(id =>
+      amphora.member_ports.some(port => port.network_id === id && port.plugged),
+    ),
   look: async (amphora, _tree, { clients }) => {
     const there = await Promise.all(
       amphora.member_ports.map(port => isAttached(clients, port.port_id, amphora.compute_id!)),
     )
-    const kept = amphora.member_ports.filter((_, index) => there[index])
-    return kept.length === amphora.member_ports.length ? {} : { member_ports: kept }
+    // it stays on record: should its network not be wanted any more, the port itself may still have to go
+    const ports = amphora.member_ports.map((port, index) => (there[index] ? port : unplugged(port)))
+    return ports.some((port, index) => port.plugged !== amphora.member_ports[index]!.plugged)
+      ? { member_ports: ports }
+      : {}
   },
   ensure: async (amphora, tree, context) => {
     const { neutron, agent } = context.clients
     const ports = [...amphora.member_ports.filter(port => port.plugged)]
-    for (const network_id of memberNetworks(tree)) {
+    for (const [network_id, subnet_ids] of memberNetworks(tree)) {
       if (ports.some(port => port.network_id === network_id)) continue
       const filter = { name: memberPortName(amphora.id), network_id }
-      const subnet_id = tree.members.find(member => member.network_id === network_id)!.subnet_id!
       const port =
         (await neutron.ports(filter))[0] ??
         (await neutron.createPort({
           ...filter,
-          fixed_ips: [{ subnet_id }],
+          fixed_ips: subnet_ids.map(subnet_id => ({ subnet_id })),
           admin_state_up: true,
           device_owner: 'Octavia',
           security_groups: [tree.load_balancer.security_group_id!],

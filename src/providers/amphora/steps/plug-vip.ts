@@ -1,7 +1,7 @@
 /** The VIP inside the amphora: its VRRP interface moves into the namespace amphora-haproxy and gets the addresses. */
-import { AgentError } from '../../../amphora/client.ts'
+import { AgentError } from '../../../amphora/agent-error.ts'
 import { amphoraStep } from '../../../controller/flow.ts'
-import type { Clients } from '../clients.ts'
+import type { Agent, Clients } from '../clients.ts'
 
 export const plugVip = amphoraStep<Clients>({
   title: 'plug VIP',
@@ -9,8 +9,8 @@ export const plugVip = amphoraStep<Clients>({
   deadline_s: 120,
   done: amphora => amphora.vip_plugged,
   look: async (amphora, tree, { clients }) => {
-    const found = await clients.agent(amphora).interface(tree.load_balancer.vip_address!)
-    return found === null ? { vip_plugged: false, member_ports: amphora.member_ports.map(unplugged), applied: {} } : {}
+    const found = await hasInterface(clients.agent(amphora), tree.load_balancer.vip_address!)
+    return !found ? { vip_plugged: false, member_ports: amphora.member_ports.map(unplugged), applied: {} } : {}
   },
   ensure: async (amphora, tree, { clients }) => {
     const { vip_address, vip_subnet_id } = tree.load_balancer
@@ -18,7 +18,7 @@ export const plugVip = amphoraStep<Clients>({
     await plugged(() =>
       clients.agent(amphora).plugVip(vip_address!, {
         subnet_cidr: subnet?.cidr ?? tree.load_balancer.vip_subnet_cidr!,
-        gateway: subnet?.gateway_ip ?? '',
+        gateway: subnet ? subnet.gateway_ip : tree.load_balancer.vip_gateway,
         mac_address: amphora.vrrp_mac_address!,
         vrrp_ip: amphora.vrrp_ip!,
         host_routes: subnet?.host_routes ?? [],
@@ -39,4 +39,14 @@ export async function plugged(call: () => Promise<unknown>): Promise<void> {
 
 export function unplugged<P extends { plugged: boolean }>(port: P): P {
   return { ...port, plugged: false }
+}
+
+async function hasInterface(agent: Agent, ip: string): Promise<boolean> {
+  try {
+    await agent.interface(ip)
+    return true
+  } catch (error) {
+    if (error instanceof AgentError && error.kind === 'not_found') return false
+    throw error
+  }
 }

@@ -2,6 +2,7 @@
 import type { SecurityGroup, SecurityGroupRule } from '../../../cloud/neutron.ts'
 import { CloudError } from '../../../cloud/openstack.ts'
 import { type StepContext, treeStep } from '../../../controller/flow.ts'
+import type { SecurityGroupRules } from '../../../lbaas/load-balancer.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 
@@ -54,28 +55,30 @@ export const releaseSecurityGroup = treeStep<Clients>({
   },
 })
 
-export type Opening = { protocol: string; port: number; ethertype: 'IPv4' | 'IPv6'; prefix: string | null }
+export type Opening = SecurityGroupRules[number]
 
 /** What the listeners need let in: their ports, from their allowed networks, in the families of the VIP. */
 export function openings(tree: Tree): Opening[] {
   const family = tree.load_balancer.vip_address?.includes(':') ? 'IPv6' : 'IPv4'
   return tree.listeners
     .filter(listener => listener.provisioning_status !== 'PENDING_DELETE')
-    .flatMap(listener => {
+    .flatMap((listener): Opening[] => {
       const protocol = { UDP: 'udp', SCTP: 'sctp' }[listener.protocol as string] ?? 'tcp'
       const opening = { protocol, port: listener.protocol_port, ethertype: family } as const
       const cidrs = listener.allowed_cidrs ?? []
-      return cidrs.length === 0 ? [{ ...opening, prefix: null }] : cidrs.map(prefix => ({ ...opening, prefix }))
+      return cidrs.length === 0
+        ? [{ ...opening, remote_ip_prefix: null }]
+        : cidrs.map(cidr => ({ ...opening, remote_ip_prefix: cidr }))
     })
-    .sort(
-      (a, b) =>
-        a.port - b.port || a.protocol.localeCompare(b.protocol) || (a.prefix ?? '').localeCompare(b.prefix ?? ''),
-    )
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
 }
 
-function sameOpenings(recorded: unknown, wanted: Opening[]): boolean {
-  const key = (o: Opening) => `${o.protocol} ${o.port} ${o.ethertype} ${o.prefix}`
-  return Array.isArray(recorded) && (recorded as Opening[]).map(key).join() === wanted.map(key).join()
+function sameOpenings(recorded: Opening[] | null, wanted: Opening[]): boolean {
+  return recorded !== null && recorded.map(keyOf).join() === wanted.map(keyOf).join()
+}
+
+function keyOf({ protocol, port, ethertype, remote_ip_prefix }: Opening): string {
+  return `${protocol} ${port} ${ethertype} ${remote_ip_prefix}`
 }
 
 function opens(rule: SecurityGroupRule, opening: Opening): boolean {
@@ -85,7 +88,7 @@ function opens(rule: SecurityGroupRule, opening: Opening): boolean {
     rule.ethertype === opening.ethertype &&
     rule.port_range_min === opening.port &&
     rule.port_range_max === opening.port &&
-    rule.remote_ip_prefix === opening.prefix
+    rule.remote_ip_prefix === opening.remote_ip_prefix
   )
 }
 
@@ -105,7 +108,7 @@ async function openUp({ neutron }: Clients, group: SecurityGroup, wanted: Openin
         ethertype: opening.ethertype,
         port_range_min: opening.port,
         port_range_max: opening.port,
-        remote_ip_prefix: opening.prefix,
+        remote_ip_prefix: opening.remote_ip_prefix,
       })
     } catch (error) {
       if (!(error instanceof CloudError && error.kind === 'conflict')) throw error // 409: the rule is there

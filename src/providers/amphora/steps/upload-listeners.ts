@@ -1,8 +1,8 @@
 /** Each listener's configuration on the amphora: uploaded, asked for, then started or reloaded, as the described agent saw it. */
-import { AgentError } from '../../../amphora/client.ts'
+import { AgentError } from '../../../amphora/agent-error.ts'
 import { digestOf } from '../../../amphora/digest.ts'
 import { listenerInput } from '../../../amphora/haproxy/input.ts'
-import { renderListener } from '../../../amphora/haproxy/render.ts'
+import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
 import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Permanent } from '../../../controller/outcome.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
@@ -10,7 +10,6 @@ import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 
 type Listener = Tree['listeners'][number]
-type Input = ReturnType<typeof listenerInput>
 
 export const uploadListeners = amphoraStep<Clients>({
   title: 'upload listeners',
@@ -36,32 +35,34 @@ export const uploadListeners = amphoraStep<Clients>({
 
 /** The listeners that run on amphorae, each with the input that it is rendered from: what is in ERROR keeps the last good
  *  one, so that a refused edit never turns a failover into an outage. */
-export function renderedListeners(tree: Tree): { listener: Listener; input: Input }[] {
+export function renderedListeners(tree: Tree): { listener: Listener; input: ListenerInput }[] {
   if (!tree.load_balancer.admin_state_up) return []
   return tree.listeners
     .filter(listener => listener.provisioning_status !== 'PENDING_DELETE' && listener.admin_state_up)
     .flatMap(listener => {
       if (listener.provisioning_status !== 'ERROR') return [{ listener, input: listenerInput(tree, listener) }]
-      return listener.serving === null ? [] : [{ listener, input: listener.serving as Input }]
+      return listener.serving === null ? [] : [{ listener, input: listener.serving as ListenerInput }]
     })
 }
 
-function isApplied(amphora: Amphora, listener: Listener, input: Input): boolean {
+function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): boolean {
   return amphora.applied[listener.id] === digestOf(input)
 }
 
+/** One listener: what the agent had to lower or leave out on its machine goes to the journal. */
 async function apply(
   amphora: Amphora,
   listener: Listener,
-  input: Input,
-  { clients }: StepContext<Clients>,
+  input: ListenerInput,
+  { clients, say }: StepContext<Clients>,
 ): Promise<void> {
   const agent = clients.agent(amphora)
   try {
-    await agent.uploadListener(listener.id, renderListener(input))
+    const { warning } = await agent.uploadListener(listener.id, renderListener(input))
+    if (warning) say(warning)
   } catch (error) {
     if (!(error instanceof AgentError && error.kind === 'refused')) throw error
-    const words = error.details ?? error.message
+    const words = error.details || error.message
     throw new Permanent(
       `haproxy refused the configuration: ${words}`,
       `haproxy on amphora ${amphora.id}: ${words}`,

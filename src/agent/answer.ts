@@ -1,0 +1,24 @@
+/** What the agent answers, in the forms of the field. */
+import type { FrameworkError, Message } from '../amphora/rest.ts'
+
+export type Answer = { status: number; body: object | string; headers?: Record<string, string> }
+
+/** An answer that is an error, thrown from wherever it is found. */
+export class Refusal extends Error {
+  readonly answer: Answer
+
+  constructor(status: number, body: Message | FrameworkError, headers: Record<string, string> = {}) {
+    super(JSON.stringify(body))
+    this.answer = { status, body, headers }
+  }
+}
+
+/** The framework's form of an error, `text` being what it is about. */
+export function frameworkError(status: number, text: string, headers: Record<string, string> = {}): Refusal {
+  const name = { 400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 413: 'Payload Too Large' }[status]
+  return new Refusal(
+    status,
+    { error: `${status} ${name ?? 'Internal Server Error'}: ${text}`, http_code: status },
+    headers,
+  )
+}

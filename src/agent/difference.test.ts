@@ -1,0 +1,156 @@
+/** The difference between two configurations, and that applying it makes the one the other. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type ListenerInput, type MemberInput, renderListener } from '../amphora/haproxy/listener.ts'
+import { type Configuration, parseConfiguration } from './configuration.ts'
+import { difference, type Operation } from './difference.ts'
+
+const member = fc.record({
+  admin_state_up: fc.boolean(),
+  address: fc.constantFrom('10.0.0.1', '10.0.0.2', 'fd00::1'),
+  protocol_port: fc.integer({ min: 1, max: 3 }),
+  weight: fc.integer({ min: 0, max: 3 }),
+  backup: fc.boolean(),
+})
+const members: fc.Arbitrary<MemberInput[]> = fc
+  .dictionary(fc.constantFrom('m1', 'm2', 'm3', 'm4'), member)
+  .map(all => Object.entries(all).map(([id, each]) => ({ id, ...each })))
+
+const input = (all: MemberInput[], change: Partial<ListenerInput['listener']> = {}): ListenerInput => ({
+  base_path: '/var/lib/octavia',
+  load_balancer: { id: 'lb', vip_address: '10.0.0.10', admin_state_up: true },
+  listener: {
+    id: 'l1',
+    admin_state_up: true,
+    protocol: 'HTTP',
+    protocol_port: 80,
+    connection_limit: -1,
+    insert_headers: {},
+    allowed_cidrs: null,
+    timeout_client_data: 50_000,
+    timeout_member_connect: 5_000,
+    timeout_member_data: 50_000,
+    timeout_tcp_inspect: 0,
+    ...change,
+  },
+  default_pool: {
+    id: 'p1',
+    admin_state_up: true,
+    protocol: 'HTTP',
+    lb_algorithm: 'ROUND_ROBIN',
+    session_persistence: null,
+    members: all,
+  },
+})
+const configuration = (all: MemberInput[], change = {}) => parseConfiguration(renderListener(input(all, change)))
+const one: MemberInput = {
+  id: 'm1',
+  admin_state_up: true,
+  address: '10.0.0.1',
+  protocol_port: 80,
+  weight: 1,
+  backup: false,
+}
+
+/** What haproxy has after the operations, as `backend/server` → its line. */
+function applied(running: Configuration, operations: Operation[]): Map<string, string> {
+  const model = modelOf(running)
+  for (const operation of operations) {
+    if (operation.kind === 'global_maxconn' || operation.kind === 'frontend_maxconn') continue
+    if (operation.kind === 'add' || operation.kind === 'replace') {
+      const key = `${operation.backend}/${operation.server.name}`
+      expect(model.has(key)).toBe(operation.kind === 'replace')
+      model.set(key, { ...operation.server })
+      continue
+    }
+    const key = `${operation.backend}/${operation.name}`
+    const server = model.get(key)
+    expect(server).toBeDefined()
+    if (operation.kind === 'remove') model.delete(key)
+    if (operation.kind === 'weight') server!.weight = operation.weight
+    if (operation.kind === 'state') server!.disabled = operation.disabled
+    if (operation.kind === 'address') Object.assign(server!, { address: operation.address, port: operation.port })
+  }
+  return new Map([...model].map(([key, server]) => [key, JSON.stringify(server)]))
+}
+
+function modelOf(configuration: Configuration) {
+  return new Map(
+    configuration.sections.flatMap(({ name, servers }) => servers.map(each => [`${name}/${each.name}`, { ...each }])),
+  )
+}
+
+const sorted = (map: Map<string, string>) => [...map].toSorted()
+const asText = (each: Configuration) =>
+  sorted(new Map([...modelOf(each)].map(([key, server]) => [key, JSON.stringify(server)])))
+
+test('applied to what runs, it is what is wanted', () => {
+  fc.assert(
+    fc.property(members, members, (before, after) => {
+      const [running, wanted] = [configuration(before), configuration(after)]
+      const found = difference(running, wanted)
+      expect(found.kind).not.toBe('reload')
+      expect(found.kind === 'none').toBe(asText(running).join() === asText(wanted).join())
+      const operations = found.kind === 'runtime' ? found.operations : []
+      expect(sorted(applied(running, operations))).toEqual(asText(wanted))
+    }),
+  )
+})
+
+test('there is none between a configuration and itself', () => {
+  fc.assert(
+    fc.property(members, each => {
+      expect(difference(configuration(each), configuration(each.toReversed()))).toEqual({ kind: 'none' })
+    }),
+  )
+})
+
+describe('is a reload when', () => {
+  test.each<[string, ListenerInput, RegExp]>([
+    ['the port changes', input([one], { protocol_port: 81 }), /"bind" of frontend l1/],
+    ['a header comes', input([one], { insert_headers: { 'X-Forwarded-For': 'true' } }), /lines of backend p1/],
+    ['a timeout changes', input([one], { timeout_client_data: 1 }), /"timeout" of frontend l1/],
+    ['the listener is disabled', input([one], { admin_state_up: false }), /sections come or go/],
+    [
+      'the pool is another',
+      { ...input([one]), default_pool: { ...input([one]).default_pool!, id: 'p2' } },
+      /default_backend/,
+    ],
+    ['a name would be two words on the socket', input([one, { ...one, id: 'a;show info' }]), /socket/],
+  ])('%s', (_, wanted, reason) => {
+    const found = difference(configuration([one]), parseConfiguration(renderListener(wanted)))
+    expect(found).toEqual({ kind: 'reload', reason: expect.stringMatching(reason) })
+  })
+
+  test('a server has a cookie of its own', () => {
+    const text = (name: string) => parseConfiguration(`backend b\n  server ${name} 10.0.0.1:80 cookie ${name}\n`)
+    expect(difference(text('a'), text('b'))).toEqual({ kind: 'reload', reason: expect.stringContaining('cookie') })
+  })
+
+  test('there are more changes than a reload takes time', () => {
+    const many = Array.from({ length: 201 }, (_, i) => ({ ...one, id: `n${i}` }))
+    expect(difference(configuration([]), configuration(many)).kind).toBe('reload')
+    expect(difference(configuration([]), configuration(many.slice(1))).kind).toBe('runtime')
+  })
+
+  test('a server line is not understood', () => {
+    const text = (weight: number) =>
+      parseConfiguration(`backend b\n  server a 10.0.0.1:80 resolvers weight ${weight}\n`)
+    expect(difference(text(1), text(2)).kind).toBe('reload')
+  })
+})
+
+test('limits on connections change at run time', () => {
+  const text = (global: number, limit: number) => {
+    return parseConfiguration(
+      `${renderListener(input([one], { connection_limit: limit }))}\nglobal\n  maxconn ${global}\n`,
+    )
+  }
+  expect(difference(text(9, 10), text(8, 20))).toEqual({
+    kind: 'runtime',
+    operations: [
+      { kind: 'global_maxconn', maxconn: 8 },
+      { kind: 'frontend_maxconn', frontend: 'l1', maxconn: 20 },
+    ],
+  })
+})

@@ -1,0 +1,112 @@
+/** The endpoints of REST 0.5, and what each of them calls. */
+import { isIP } from 'node:net'
+import { createSecureContext } from 'node:tls'
+import type { AgentSettings } from '../amphora/agent-config.ts'
+import { type Applied, type Details, PREFIX, peerName } from '../amphora/rest.ts'
+import { type Answer, frameworkError, Refusal } from './answer.ts'
+import { writeWhole } from './files.ts'
+import { thisMachine } from './fit.ts'
+import { Listeners } from './listeners.ts'
+import type { Log } from './log.ts'
+import { aboutMachine, machineDetails } from './machine.ts'
+import { interfacesIn, NAMESPACE } from './namespace.ts'
+import { Plugs } from './plug.ts'
+
+export type Endpoint = {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  path: RegExp
+  /** With the groups of the path, decoded. */
+  answer: (params: string[], body: Buffer) => Promise<Answer> | Answer
+}
+
+export type Agent = { endpoints: Endpoint[]; plugs: Plugs; listeners: Listeners }
+
+/** `renewed` is called after the agent's own certificate has been replaced on disk. */
+export async function makeAgent(settings: AgentSettings, log: Log, renewed: () => Promise<void>): Promise<Agent> {
+  const applied: Record<Applied, number> = { none: 0, runtime: 0, reload: 0, start: 0 }
+  const plugs = new Plugs(settings, log)
+  const listeners = new Listeners({
+    base_path: settings.base_path,
+    haproxy_cmd: settings.haproxy_cmd,
+    peer: await peerName(settings.amphora_id),
+    machine: thisMachine(),
+    log,
+    count: how => {
+      applied[how]++
+    },
+  })
+  const about = await aboutMachine(settings.haproxy_cmd)
+
+  const details = async (): Promise<Details> => {
+    const entries = await listeners.entries()
+    return {
+      ...about,
+      active: true,
+      topology: 'SINGLE',
+      topology_status: 'OK',
+      packages: {},
+      ...(await machineDetails()),
+      haproxy_count: entries.filter(each => each.status === 'ACTIVE').length,
+      listeners: entries.map(each => each.uuid),
+      applied,
+    }
+  }
+
+  const endpoints: Endpoint[] = [
+    { method: 'GET', path: at('/info'), answer: () => ({ status: 200, body: about }) },
+    { method: 'GET', path: at('/details'), answer: async () => ({ status: 200, body: await details() }) },
+    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!) },
+    { method: 'GET', path: at('/listeners'), answer: async () => ({ status: 200, body: await listeners.entries() }) },
+    { method: 'GET', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.details(listener!) },
+    { method: 'DELETE', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.remove(listener!) },
+    { method: 'GET', path: at(`/listeners/${id}/haproxy`), answer: ([listener]) => listeners.config(listener!) },
+    {
+      method: 'PUT',
+      path: at(`/listeners/${id}/${id}/haproxy`),
+      answer: ([, listener], body) => listeners.upload(listener!, body),
+    },
+    {
+      method: 'PUT',
+      path: at(`/listeners/${id}/([A-Za-z]+)`),
+      answer: ([listener, action]) => listeners.act(listener!, action!),
+    },
+    { method: 'POST', path: at('/plug/vip/([^/]+)'), answer: ([vip], body) => plugs.vip(vip!, body) },
+    { method: 'POST', path: at('/plug/network'), answer: (_, body) => plugs.network(body) },
+    {
+      method: 'PUT',
+      path: at('/certificate'),
+      answer: async (_, body) => {
+        expectUsable(body)
+        await writeWhole(settings.agent_server_cert, body)
+        await renewed()
+        return { status: 202, body: { message: 'OK' } }
+      },
+    },
+  ]
+  return { endpoints, plugs, listeners }
+}
+
+/** Ids name folders: nothing in them may lead elsewhere. */
+const id = '([A-Za-z0-9][A-Za-z0-9_-]{0,63})'
+
+function at(path: string): RegExp {
+  return new RegExp(`^${PREFIX}${path}$`)
+}
+
+/** A certificate that does not load, or not with its key, would lock the controllers out at the next start. */
+function expectUsable(pem: Buffer): void {
+  try {
+    createSecureContext({ cert: pem, key: pem })
+  } catch (error) {
+    throw frameworkError(400, `The certificate cannot be used (${(error as NodeJS.ErrnoException).code}).`)
+  }
+}
+
+async function interfaceOf(ip: string): Promise<Answer> {
+  if (isIP(ip) === 0) throw new Refusal(400, { message: 'Invalid IP address' })
+  const canonical = (address: string) => (address.includes(':') ? new URL(`http://[${address}]`).hostname : address)
+  const wanted = canonical(ip)
+  const found = (await interfacesIn(NAMESPACE)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
+  if (found === undefined) throw new Refusal(404, { message: 'Error interface not found for IP address' })
+  return { status: 200, body: { message: 'OK', interface: found.ifname } }
+}

@@ -1,0 +1,276 @@
+/** One listener of this amphora: its files, its haproxy, and how a new configuration gets into force. */
+import { createHash } from 'node:crypto'
+import fs from 'node:fs/promises'
+import path from 'node:path'
+import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
+import { type Answer, Refusal } from './answer.ts'
+import { run } from './command.ts'
+import { parseConfiguration } from './configuration.ts'
+import { difference } from './difference.ts'
+import { readIfThere, writeWhole } from './files.ts'
+import { fitToMachine, type Machine } from './fit.ts'
+import type { Log } from './log.ts'
+import { applyOperations, deleteLeft, leftOver, verifyServers } from './runtime.ts'
+import { poolsOf } from './statistics.ts'
+import { Supervisor } from './supervisor.ts'
+import { Turn } from './turn.ts'
+
+/** Its folder holds `haproxy.cfg` (what was uploaded last), `haproxy.running.cfg` (the same, fitted to this machine: what
+ *  haproxy reads), `applied` (the digest of what haproxy is known to run) and `enabled` (it is to run after a reboot). */
+export class Listener {
+  readonly id: string
+  readonly #options: ListenerOptions
+  readonly #folder: string
+  readonly #socket: string
+  readonly #supervisor: Supervisor
+  readonly #turn = new Turn()
+  /** Servers that are out of service but still have connections: `backend/server`. */
+  #leaving = new Set<string>()
+  #deletion: NodeJS.Timeout | null = null
+  #enabled = false
+
+  constructor(id: string, options: ListenerOptions) {
+    this.id = id
+    this.#options = options
+    this.#folder = path.join(options.base_path, id)
+    this.#socket = path.join(options.base_path, `${id}.sock`)
+    this.#supervisor = new Supervisor({
+      haproxy_cmd: options.haproxy_cmd,
+      config_file: this.#file('haproxy.running.cfg'),
+      pid_file: this.#file(`${id}.pid`),
+      log_file: this.#file('haproxy.log'),
+      socket: this.#socket,
+      peer: options.peer,
+      log: options.log,
+      restart: () => this.#turn.take(() => this.#start()),
+    })
+  }
+
+  /** Checks the configuration with haproxy and keeps it; what runs stays as it is. */
+  upload(body: Buffer): Promise<Answer> {
+    return this.#turn.take(async () => {
+      const { text, warnings } = fitToMachine(body.toString('utf8'), this.#options.machine)
+      const beside = this.#file('haproxy.cfg.new')
+      await writeWhole(beside, text)
+      const { haproxy_cmd, peer } = this.#options
+      const check = await run([haproxy_cmd, '-c', '-L', peer, '-f', beside])
+      if (check.code !== 0) {
+        await fs.rm(beside)
+        await fs.rmdir(this.#folder).catch(() => {})
+        throw new Refusal(400, { message: 'Invalid request', details: `${check.stdout}${check.stderr}`.trim() })
+      }
+      await writeWhole(this.#file('haproxy.cfg'), body)
+      await fs.rm(beside)
+      return { status: 202, body: { message: 'OK' }, headers: { ETag: etagOf(body), ...warningHeader(warnings) } }
+    })
+  }
+
+  async config(): Promise<Answer> {
+    const body = await fs.readFile(this.#file('haproxy.cfg'))
+    return { status: 200, body: body.toString('utf8'), headers: { ETag: etagOf(body), 'Content-Type': 'text/plain' } }
+  }
+
+  start(): Promise<Answer> {
+    return this.#turn.take(async () => {
+      const details = `Configuration file is valid\nhaproxy daemon for ${this.id} started`
+      return this.#answer(details, await this.#apply('start'))
+    })
+  }
+
+  reload(): Promise<Answer> {
+    return this.#turn.take(async () => this.#answer(`Listener ${this.id} reloaded`, await this.#apply('reload')))
+  }
+
+  stop(): Promise<Answer> {
+    return this.#turn.take(async () => {
+      await this.#stop()
+      return { status: 202, body: { message: 'OK', details: `Listener ${this.id} stoped` } }
+    })
+  }
+
+  remove(): Promise<Answer> {
+    return this.#turn.take(async () => {
+      await this.#stop()
+      await fs.rm(this.#socket, { force: true })
+      await fs.rm(path.join(this.#options.base_path, 'certs', this.id), { recursive: true, force: true })
+      await fs.rm(this.#folder, { recursive: true, force: true })
+      return { status: 200, body: { message: 'OK' } }
+    })
+  }
+
+  async exists(): Promise<boolean> {
+    return (await readIfThere(this.#file('haproxy.cfg'))) !== null
+  }
+
+  get status(): ListenerStatus {
+    if (this.#supervisor.running) return 'ACTIVE'
+    return this.#enabled ? 'ERROR' : 'OFFLINE'
+  }
+
+  async entry(): Promise<ListenerEntry> {
+    const { status } = this
+    const type = status === 'ACTIVE' ? typeOf((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '') : ''
+    return { status, uuid: this.id, type }
+  }
+
+  /** With the states of its pools when it runs. */
+  async details(): Promise<ListenerDetails> {
+    const entry = await this.entry()
+    return entry.status === 'ACTIVE' ? { ...entry, pools: await poolsOf(this.#socket).catch(() => []) } : entry
+  }
+
+  /** After a start of the agent: takes over the haproxy that runs, or starts it if it is to run. */
+  resume(): Promise<void> {
+    return this.#turn.take(async () => {
+      this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
+      if (!this.#enabled) return
+      const running = await readIfThere(this.#file('haproxy.running.cfg'))
+      if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
+      else if (running !== null) {
+        this.#leaving = await leftOver(this.#socket, parseConfiguration(running)).catch(() => new Set<string>())
+        this.#deleteLater()
+      }
+    })
+  }
+
+  /** The agent ends; haproxy goes on. */
+  letGo(): void {
+    this.#supervisor.letGo()
+    if (this.#deletion !== null) clearTimeout(this.#deletion)
+  }
+
+  async #answer(details: string, { applied, warnings }: Outcome): Promise<Answer> {
+    this.#options.count(applied)
+    return {
+      status: 202,
+      body: { message: 'OK', details },
+      headers: { 'X-Ottavia-Applied': applied, ...warningHeader(warnings) },
+    }
+  }
+
+  /** Brings what was uploaded last into force by the smallest means: nothing, the socket, a new worker, a new haproxy. */
+  async #apply(action: 'start' | 'reload'): Promise<Outcome> {
+    const uploaded = await fs.readFile(this.#file('haproxy.cfg'), 'utf8')
+    const { text, warnings } = fitToMachine(uploaded, this.#options.machine)
+    try {
+      await this.#enable()
+      const applied = this.#supervisor.running ? await this.#change(text) : await this.#begin(text)
+      return { applied, warnings }
+    } catch (error) {
+      throw new Refusal(500, { message: `Error ${action}ing haproxy`, details: (error as Error).message })
+    }
+  }
+
+  async #begin(text: string): Promise<Applied> {
+    await writeWhole(this.#file('haproxy.running.cfg'), text)
+    await this.#start()
+    return 'start'
+  }
+
+  async #change(text: string): Promise<Applied> {
+    const running = (await readIfThere(this.#file('haproxy.running.cfg'))) ?? ''
+    const wanted = parseConfiguration(text)
+    const known = (await readIfThere(this.#file('applied'))) === digestOf(running)
+    // A reload or an operation was under way when the agent ended last: who knows what haproxy runs.
+    const found = known ? difference(parseConfiguration(running), wanted) : reloadBecause('what runs is not known')
+    if (found.kind === 'none') return 'none'
+    let reason = found.kind === 'reload' ? found.reason : ''
+    if (found.kind === 'runtime') {
+      try {
+        await applyOperations(this.#socket, found.operations, this.#leaving)
+        await verifyServers(this.#socket, wanted, this.#leaving)
+        await writeWhole(this.#file('haproxy.running.cfg'), text)
+        await this.#recordApplied(text)
+        this.#deleteLater()
+        return 'runtime'
+      } catch (error) {
+        reason = (error as Error).message
+      }
+    }
+    this.#options.log('reloading haproxy', { listener: this.id, reason })
+    await writeWhole(this.#file('haproxy.running.cfg'), text)
+    try {
+      await this.#supervisor.reload()
+    } catch (error) {
+      await writeWhole(this.#file('haproxy.running.cfg'), running)
+      // Some operations may have been applied, so what runs is not known.
+      if (found.kind === 'runtime') await fs.rm(this.#file('applied'), { force: true })
+      throw error
+    }
+    this.#leaving.clear()
+    await this.#recordApplied(text)
+    return 'reload'
+  }
+
+  async #start(): Promise<void> {
+    await this.#supervisor.start()
+    this.#leaving.clear()
+    await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '')
+  }
+
+  async #stop(): Promise<void> {
+    await fs.rm(this.#file('enabled'), { force: true })
+    this.#enabled = false
+    if (this.#deletion !== null) clearTimeout(this.#deletion)
+    await this.#supervisor.stop()
+    this.#leaving.clear()
+  }
+
+  async #enable(): Promise<void> {
+    if (!this.#enabled) await writeWhole(this.#file('enabled'), '')
+    this.#enabled = true
+  }
+
+  async #recordApplied(text: string): Promise<void> {
+    await writeWhole(this.#file('applied'), digestOf(text))
+  }
+
+  /** A server that is out of service goes when its last connection has gone. */
+  #deleteLater(): void {
+    if (this.#leaving.size === 0) return
+    if (this.#deletion !== null) clearTimeout(this.#deletion)
+    const again = () => this.#turn.take(() => deleteLeft(this.#socket, this.#leaving))
+    const next = () => this.#deleteLater()
+    this.#deletion = setTimeout(() => again().then(next, next), DELETE_AGAIN_MS).unref()
+  }
+
+  #file(name: string): string {
+    return path.join(this.#folder, name)
+  }
+}
+
+export type ListenerOptions = {
+  base_path: string
+  haproxy_cmd: string
+  peer: string
+  machine: Machine
+  log: Log
+  /** Counts how configurations got into force. */
+  count: (applied: Applied) => void
+}
+
+type Outcome = { applied: Applied; warnings: string[] }
+
+const DELETE_AGAIN_MS = 1_000
+
+function reloadBecause(reason: string): { kind: 'reload'; reason: string } {
+  return { kind: 'reload', reason }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+function etagOf(body: Buffer): string {
+  return `"${createHash('md5').update(body).digest('hex')}"`
+}
+
+function warningHeader(warnings: string[]): Record<string, string> {
+  return warnings.length === 0 ? {} : { 'X-Ottavia-Warning': warnings.join('; ') }
+}
+
+function typeOf(text: string): string {
+  const lines = parseConfiguration(text).sections.find(each => each.kind === 'frontend')?.lines ?? []
+  if (lines.some(line => line[0] === 'bind' && line.includes('ssl'))) return 'TERMINATED_HTTPS'
+  return (lines.find(line => line[0] === 'mode')?.[1] ?? '').toUpperCase()
+}

@@ -1,0 +1,77 @@
+/** All listeners of this amphora. */
+import fs from 'node:fs/promises'
+import type { ListenerEntry } from '../amphora/rest.ts'
+import { type Answer, Refusal } from './answer.ts'
+import { Listener, type ListenerOptions } from './listener.ts'
+
+export class Listeners {
+  readonly #options: ListenerOptions
+  /** Once known, always known: the turns of one id must not be taken in two places. */
+  readonly #known = new Map<string, Listener>()
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+  }
+
+  /** After a start of the agent: every listener that is to run, runs. */
+  async resume(): Promise<void> {
+    await Promise.all(
+      (await this.#all()).map(each =>
+        each.resume().catch(error => {
+          this.#options.log('a listener does not come back', { listener: each.id, error: String(error) })
+        }),
+      ),
+    )
+  }
+
+  letGo(): void {
+    for (const each of this.#known.values()) each.letGo()
+  }
+
+  upload(listener_id: string, body: Buffer): Promise<Answer> {
+    return this.#of(listener_id).upload(body)
+  }
+
+  async config(listener_id: string): Promise<Answer> {
+    return (await this.#existing(listener_id)).config()
+  }
+
+  async act(listener_id: string, action: string): Promise<Answer> {
+    const wanted = action.toLowerCase()
+    if (wanted !== 'start' && wanted !== 'stop' && wanted !== 'reload') {
+      throw new Refusal(400, { message: 'Invalid Request', details: `Unknown action: ${action}` })
+    }
+    return (await this.#existing(listener_id))[wanted]()
+  }
+
+  async remove(listener_id: string): Promise<Answer> {
+    return (await this.#existing(listener_id)).remove()
+  }
+
+  async details(listener_id: string): Promise<Answer> {
+    return { status: 200, body: await (await this.#existing(listener_id)).details() }
+  }
+
+  async entries(): Promise<ListenerEntry[]> {
+    return Promise.all((await this.#all()).map(each => each.entry()))
+  }
+
+  async #all(): Promise<Listener[]> {
+    const entries = await fs.readdir(this.#options.base_path, { withFileTypes: true }).catch(() => [])
+    const candidates = entries.filter(each => each.isDirectory()).map(each => this.#of(each.name))
+    const present = await Promise.all(candidates.map(async each => ({ each, there: await each.exists() })))
+    return present.filter(({ there }) => there).map(({ each }) => each)
+  }
+
+  #of(listener_id: string): Listener {
+    const listener = this.#known.get(listener_id) ?? new Listener(listener_id, this.#options)
+    this.#known.set(listener_id, listener)
+    return listener
+  }
+
+  async #existing(listener_id: string): Promise<Listener> {
+    const listener = this.#of(listener_id)
+    if (await listener.exists()) return listener
+    throw new Refusal(404, { message: 'Listener Not Found', details: `No listener with UUID: ${listener_id}` })
+  }
+}

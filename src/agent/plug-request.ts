@@ -1,0 +1,105 @@
+/** What a plug request asks for, read from its body and checked word by word. */
+import { isIP, isIPv6 } from 'node:net'
+import type { Route } from '../amphora/rest.ts'
+import { frameworkError, Refusal } from './answer.ts'
+import type { Addressing } from './interface-file.ts'
+
+export type PlugRequest = { mac_address: string; addressing: Addressing }
+
+/** The VIP beside the amphora's own address; without the latter (a controller of Mitaka) it is the interface's own. */
+export function readVipRequest(vip: string, body: Buffer): PlugRequest {
+  const invalid = () => frameworkError(400, 'Invalid subnet information')
+  const request = jsonObject(body) ?? refuse(invalid())
+  const { subnet_cidr, gateway, mac_address, vrrp_ip } = request
+  if (subnet_cidr === undefined || gateway === undefined) throw invalid()
+  if (!isAddress(vip)) throw new Refusal(400, { message: 'Invalid VIP' })
+  const prefix_length = prefixOf(subnet_cidr, invalid)
+  if (gateway !== null && !isAddress(gateway)) throw invalid()
+  if (vrrp_ip != null && !isAddress(vrrp_ip)) throw new Refusal(400, { message: `Invalid VRRP Address: ${vrrp_ip}` })
+  const host = isIPv6(vip) ? 128 : 32
+  const alone = vrrp_ip == null || vrrp_ip === vip
+  const addresses = alone
+    ? [{ address: vip, prefix_length }]
+    : [
+        { address: vrrp_ip, prefix_length },
+        { address: vip, prefix_length: host },
+      ]
+  return {
+    mac_address: macOf(mac_address, invalid),
+    addressing: {
+      addresses,
+      gateway,
+      routes: routesOf(request.host_routes, invalid),
+      mtu: mtuOf(request.mtu, invalid),
+    },
+  }
+}
+
+/** Addresses of a member's network. No default route: that one is the VIP's. */
+export function readNetworkRequest(body: Buffer): PlugRequest {
+  const unreadable = () => frameworkError(400, 'Invalid port information')
+  const invalid = () => new Refusal(400, { message: 'Invalid network port' })
+  const request = jsonObject(body) ?? refuse(unreadable())
+  const mac_address = macOf(request.mac_address, unreadable)
+  const fixed_ips: unknown = request.fixed_ips ?? []
+  if (!Array.isArray(fixed_ips)) throw invalid()
+  const addressing: Addressing = { addresses: [], gateway: null, routes: [], mtu: mtuOf(request.mtu, invalid) }
+  for (const each of fixed_ips as unknown[]) {
+    if (!isObject(each) || !isAddress(each.ip_address)) throw invalid()
+    addressing.addresses.push({ address: each.ip_address, prefix_length: prefixOf(each.subnet_cidr, invalid) })
+    addressing.routes.push(...routesOf(each.host_routes, invalid))
+  }
+  return { mac_address, addressing }
+}
+
+type Refuse = () => Refusal
+
+function refuse(refusal: Refusal): never {
+  throw refusal
+}
+
+function jsonObject(body: Buffer): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return isObject(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+/** Without a zone: these words end up in a batch file of `ip`. */
+function isAddress(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-fA-F.:]+$/.test(value) && isIP(value) !== 0
+}
+
+function prefixOf(cidr: unknown, refusal: Refuse): number {
+  const [address, prefix, ...more] = typeof cidr === 'string' ? cidr.split('/') : []
+  if (!isAddress(address) || prefix === undefined || more.length > 0 || !/^\d{1,3}$/.test(prefix)) throw refusal()
+  if (Number(prefix) > (isIPv6(address) ? 128 : 32)) throw refusal()
+  return Number(prefix)
+}
+
+function macOf(value: unknown, refusal: Refuse): string {
+  if (typeof value !== 'string' || !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(value)) throw refusal()
+  return value.toLowerCase()
+}
+
+function mtuOf(value: unknown, refusal: Refuse): number | null {
+  if (value == null) return null
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 68 || value > 65_535) throw refusal()
+  return value
+}
+
+function routesOf(value: unknown, refusal: Refuse): Route[] {
+  if (value == null) return []
+  if (!Array.isArray(value)) throw refusal()
+  return (value as unknown[]).map(route => {
+    if (!isObject(route) || !isAddress(route.nexthop)) throw refusal()
+    prefixOf(route.destination, refusal)
+    return { destination: route.destination as string, nexthop: route.nexthop }
+  })
+}

@@ -1,0 +1,165 @@
+/** Plugging: an interface that the cloud has put into this machine goes into the namespace and gets its addresses. */
+import fs from 'node:fs/promises'
+import path from 'node:path'
+import type { AgentSettings } from '../amphora/agent-config.ts'
+import { type Answer, Refusal } from './answer.ts'
+import { CommandFailed, succeed } from './command.ts'
+import { readIfThere, writeWhole } from './files.ts'
+import { type Addressing, parseInterfaceFile, renderInterfaceFile } from './interface-file.ts'
+import type { Log } from './log.ts'
+import { ensureNamespace, interfacesIn, moveIn, NAMESPACE, type NetworkInterface } from './namespace.ts'
+import { readNetworkRequest, readVipRequest } from './plug-request.ts'
+import { readPlugged, recordPlugged } from './plugged.ts'
+import { Turn } from './turn.ts'
+
+export class Plugs {
+  readonly #settings: AgentSettings
+  readonly #log: Log
+  readonly #turn = new Turn()
+
+  constructor(settings: AgentSettings, log: Log) {
+    this.#settings = settings
+    this.#log = log
+  }
+
+  /** POST /plug/vip/<vip>. Answers 409 when it was so already, and makes sure first that it really is. */
+  async vip(vip: string, body: Buffer): Promise<Answer> {
+    const request = readVipRequest(vip, body)
+    const name = await this.#plug(request.mac_address, request.addressing, 'eth1', 'Error plugging VIP')
+    return { status: 202, body: { message: 'OK', details: `VIP ${vip} plugged on interface ${name}` } }
+  }
+
+  /** POST /plug/network. */
+  async network(body: Buffer): Promise<Answer> {
+    const request = readNetworkRequest(body)
+    const name = await this.#plug(request.mac_address, request.addressing, null, 'Error plugging network')
+    return { status: 202, body: { message: 'OK', details: `Plugged on interface ${name}` } }
+  }
+
+  /** Makes the namespace before the first call needs it. */
+  prepare(): Promise<void> {
+    return this.#turn.take(ensureNamespace)
+  }
+
+  /** Puts every interface that was plugged back into the namespace, and returns the MACs that this machine lacks. */
+  restore(): Promise<string[]> {
+    return this.#turn.take(async () => {
+      const missing: string[] = []
+      for (const { mac_address, name } of await readPlugged(this.#plugged)) {
+        const text = await readIfThere(this.#fileOf(name))
+        if (text === null) continue
+        try {
+          await ensureNamespace()
+          const there = await this.#bringIn(mac_address, name)
+          if (there) await this.#configure(name, parseInterfaceFile(text))
+          else missing.push(mac_address)
+        } catch (error) {
+          this.#log('an interface could not be put back', { mac_address, name, error: String(error) })
+          missing.push(mac_address)
+        }
+      }
+      return missing
+    })
+  }
+
+  #plug(mac_address: string, addressing: Addressing, wanted_name: string | null, failure: string): Promise<string> {
+    return this.#turn.take(async () => {
+      try {
+        await ensureNamespace()
+        const inside = await interfacesIn(NAMESPACE)
+        const there = inside.find(each => each.address === mac_address)
+        const outside = there === undefined ? await interfacesIn(null) : []
+        const arrived = outside.find(each => each.address === mac_address)
+        if (there === undefined && arrived === undefined) {
+          throw new Refusal(404, { details: 'No suitable network interface found' })
+        }
+        const name = there?.ifname ?? (await this.#freeName(mac_address, wanted_name, inside, outside))
+        const text = renderInterfaceFile(name, addressing)
+        const same = there !== undefined && (await readIfThere(this.#fileOf(name))) === text
+        // On disk before the machine changes: what is cut off here is completed by the next call, or after a reboot.
+        await this.#copySystemConfiguration()
+        await writeWhole(this.#fileOf(name), text, 0o644)
+        await recordPlugged(this.#plugged, { mac_address, name })
+        if (arrived !== undefined) await moveIn(arrived.ifname, name)
+        else if (!same) await clear(name)
+        await this.#configure(name, addressing)
+        if (same) throw new Refusal(409, { message: 'Interface already exists' })
+        return name
+      } catch (error) {
+        if (!(error instanceof CommandFailed)) throw error
+        throw new Refusal(500, { message: failure, details: error.message })
+      }
+    })
+  }
+
+  /** The name it had before, else the wanted one, else the first that neither an interface nor a living record has. */
+  async #freeName(
+    mac_address: string,
+    wanted_name: string | null,
+    inside: NetworkInterface[],
+    outside: NetworkInterface[],
+  ): Promise<string> {
+    const plugged = await readPlugged(this.#plugged)
+    const living = new Set([...inside, ...outside].map(each => each.address))
+    const others = plugged.filter(each => each.mac_address !== mac_address && living.has(each.mac_address))
+    const taken = new Set([...inside.map(each => each.ifname), ...others.map(each => each.name)])
+    const former = plugged.find(each => each.mac_address === mac_address)?.name
+    for (const name of [former, wanted_name]) if (name && !taken.has(name)) return name
+    for (let n = 2; ; n++) if (!taken.has(`eth${n}`)) return `eth${n}`
+  }
+
+  /** Whether it is in the namespace afterwards. */
+  async #bringIn(mac_address: string, name: string): Promise<boolean> {
+    if ((await interfacesIn(NAMESPACE)).some(each => each.address === mac_address)) return true
+    const arrived = (await interfacesIn(null)).find(each => each.address === mac_address)
+    if (arrived === undefined) return false
+    await moveIn(arrived.ifname, name)
+    return true
+  }
+
+  /** Addresses come before the link is up, because it announces them when it comes up. */
+  async #configure(name: string, { addresses, gateway, routes, mtu }: Addressing): Promise<void> {
+    const lines = [
+      ...(mtu === null ? [] : [`link set dev ${name} mtu ${mtu}`]),
+      ...addresses.map(({ address, prefix_length }) => {
+        return `addr replace ${address}/${prefix_length} dev ${name}${address.includes(':') ? ' nodad' : ''}`
+      }),
+      `link set dev ${name} up`,
+      ...(gateway === null ? [] : [`route replace ${everywhere(gateway)} via ${gateway} dev ${name} onlink`]),
+      ...routes.map(({ destination, nexthop }) => `route replace ${destination} via ${nexthop} dev ${name} onlink`),
+    ]
+    await succeed(['ip', '-n', NAMESPACE, '-batch', '-'], { input: `${lines.join('\n')}\n` })
+  }
+
+  /** /etc/netns/amphora-haproxy/network: what `ip netns exec` shows as /etc/network inside. */
+  async #copySystemConfiguration(): Promise<void> {
+    const folder = path.dirname(this.#settings.agent_server_network_dir.replace(/\/+$/, ''))
+    if ((await readIfThere(path.join(folder, 'interfaces'))) !== null) return
+    // `ip netns exec` binds it over /etc/network, which has to be there.
+    await fs.mkdir('/etc/network', { recursive: true }).catch(() => {})
+    await fs.mkdir(this.#settings.agent_server_network_dir, { recursive: true })
+    await fs.cp('/etc/network', folder, {
+      recursive: true,
+      filter: file => !/^(eth0|openssh)/.test(path.basename(file)),
+    })
+    const loopback = 'auto lo\niface lo inet loopback\n'
+    const rest = `source ${path.join(this.#settings.agent_server_network_dir, '*.cfg')}\n`
+    await writeWhole(path.join(folder, 'interfaces'), `${loopback}${rest}`, 0o644)
+  }
+
+  get #plugged(): string {
+    return path.join(this.#settings.base_path, 'plugged_interfaces')
+  }
+
+  #fileOf(name: string): string {
+    return path.join(this.#settings.agent_server_network_dir, `${name}.cfg`)
+  }
+}
+
+async function clear(name: string): Promise<void> {
+  await succeed(['ip', '-n', NAMESPACE, 'addr', 'flush', 'dev', name, 'scope', 'global'])
+}
+
+function everywhere(gateway: string): string {
+  return gateway.includes(':') ? '::/0' : '0.0.0.0/0'
+}

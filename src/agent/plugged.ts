@@ -1,0 +1,22 @@
+/** plugged_interfaces: which interface of the namespace has which MAC, so that a reboot can put them back. */
+import { readIfThere, writeWhole } from './files.ts'
+
+export type Plugged = { mac_address: string; name: string }
+
+/** Lines of `<mac> <name>`. */
+export async function readPlugged(file: string): Promise<Plugged[]> {
+  const text = (await readIfThere(file)) ?? ''
+  return text.split('\n').flatMap(line => {
+    const [mac_address, name] = line.trim().split(/\s+/)
+    return mac_address && name ? [{ mac_address: mac_address.toLowerCase(), name }] : []
+  })
+}
+
+/** Adds or replaces the line of a MAC; a line of another MAC that had this name is of an interface that is gone. */
+export async function recordPlugged(file: string, entry: Plugged): Promise<void> {
+  const others = (await readPlugged(file)).filter(
+    each => each.mac_address !== entry.mac_address && each.name !== entry.name,
+  )
+  const lines = [...others, entry].map(({ mac_address, name }) => `${mac_address} ${name}\n`)
+  await writeWhole(file, lines.join(''), 0o644)
+}

@@ -1,0 +1,295 @@
+/** For tests: a machine of its own in throw-away namespaces, with the bundled agent, a network of members and a client. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { bootConfig } from '../amphora/agent-config.ts'
+import {
+  type Credentials,
+  issueAmphora,
+  issueController,
+  makeAuthority,
+  makeKeys,
+  serverPem,
+} from '../amphora/certificates.ts'
+import { AmphoraClient } from '../amphora/client.ts'
+import { type Outcome, run, succeed } from './command.ts'
+
+export const AMPHORA_ID = '57865deb-b8b6-45bc-a2d2-d231c7e011ae'
+export const VIP_MAC = 'fa:16:3e:00:00:01'
+export const MEMBER_MAC = 'fa:16:3e:00:00:02'
+
+/** Nothing in it touches the machine outside but a folder under the temporary one. `lan` is a namespace with the other
+ *  ends of the amphora's cables: 10.0.0.1 and fd00::1 on the VIP's, 10.1.0.1 on the members', and web servers on
+ *  10.0.0.11, .12, .13, fd00::11 and 10.1.0.11, port 80, that answer with their address. */
+export class Sandbox {
+  readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), 'amphora-'))
+  /** The first process, as seen from outside. */
+  first_pid = 0
+  agent: ChildProcess | null = null
+  #world: ChildProcess | null = null
+  #relay: net.Server | null = null
+  #authorities: { amphorae: Credentials; controllers: Credentials } | null = null
+
+  async open(): Promise<void> {
+    const validity = {
+      not_before: new Date(Date.now() - 60_000),
+      not_after: new Date(Date.now() + 3_600_000),
+      serial: '01',
+    }
+    const amphorae = await makeAuthority('amphorae', await makeKeys(), validity)
+    const controllers = await makeAuthority('controllers', await makeKeys(), validity)
+    this.#authorities = { amphorae, controllers }
+    fs.writeFileSync(path.join(this.folder, 'server.pem'), serverPem(await this.amphoraCertificate()))
+    fs.writeFileSync(path.join(this.folder, 'client_ca.pem'), controllers.certificate_pem)
+    fs.writeFileSync(
+      path.join(this.folder, 'amphora-agent.conf'),
+      bootConfig({ amphora_id: AMPHORA_ID, bind_port: 9876 }),
+    )
+    fs.writeFileSync(path.join(this.folder, 'first.sh'), firstProcess)
+    fs.writeFileSync(path.join(this.folder, 'web.mjs'), webServers)
+    fs.writeFileSync(path.join(this.folder, 'relay.mjs'), relay)
+    fs.writeFileSync(path.join(this.folder, 'load.mjs'), load)
+    const bundler = path.resolve(import.meta.dirname, '../../scripts/bundle-agent.mjs')
+    await succeed([process.execPath, bundler, path.join(this.folder, 'agent.mjs')])
+    const unshare = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child']
+    this.#world = spawn(
+      'unshare',
+      [...unshare, 'sh', path.join(this.folder, 'first.sh'), this.folder, process.execPath],
+      {
+        stdio: ['pipe', 'inherit', 'inherit'],
+      },
+    )
+    await until(() => {
+      if (this.#world?.exitCode != null) throw new Error('the sandbox ended at once')
+      return fs.existsSync(path.join(this.folder, 'relay'))
+    }, 'the sandbox')
+    const children = fs.readFileSync(`/proc/${this.#world.pid}/task/${this.#world.pid}/children`, 'utf8')
+    this.first_pid = Number(children.trim())
+  }
+
+  async close(): Promise<void> {
+    this.#relay?.close()
+    const world = this.#world
+    if (world !== null && world.exitCode === null) {
+      const gone = new Promise(resolve => world.once('exit', resolve))
+      world.kill('SIGKILL')
+      await gone
+    }
+    fs.rmSync(this.folder, { recursive: true })
+  }
+
+  /** A command line that runs inside. */
+  inside(argv: string[]): string[] {
+    const namespaces = ['-U', '--preserve-credentials', '-m', '-n', '-p', '-i']
+    return ['nsenter', '-t', String(this.first_pid), ...namespaces, ...argv]
+  }
+
+  exec(argv: string[]): Promise<string> {
+    return succeed(this.inside(argv))
+  }
+
+  /** One request from the network, with the answer's text. */
+  curl(url: string, ...more: string[]): Promise<Outcome> {
+    return run(this.inside(['ip', 'netns', 'exec', 'lan', 'curl', '-sS', '--max-time', '5', ...more, url]))
+  }
+
+  /** How often each of `count` requests was answered by whom. */
+  async answers(url: string, count: number): Promise<Record<string, number>> {
+    const tally: Record<string, number> = {}
+    for (let i = 0; i < count; i++) {
+      const { stdout, stderr } = await this.curl(url)
+      const who = stdout || stderr.trim()
+      tally[who] = (tally[who] ?? 0) + 1
+    }
+    return tally
+  }
+
+  /** Asks without a pause, over eight connections at a time and a new one for each request, until it is told to end. */
+  load(url: string): { end: () => Promise<{ answered: number; failed: string[] }> } {
+    const argv = this.inside(['ip', 'netns', 'exec', 'lan', process.execPath, path.join(this.folder, 'load.mjs'), url])
+    const child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', chunk => {
+      text += chunk
+    })
+    const ended = new Promise(resolve => child.once('close', resolve))
+    return {
+      end: async () => {
+        child.stdin.end()
+        await ended
+        return JSON.parse(text)
+      },
+    }
+  }
+
+  /** Puts the cables in, as a cloud does. They vanish with the namespace they are in. */
+  async plugCables(): Promise<void> {
+    const cables = [
+      ['eth7', VIP_MAC, 'to-vip'],
+      ['eth8', MEMBER_MAC, 'to-members'],
+    ] as const
+    for (const [name, mac, end] of cables) {
+      await this.exec(['ip', 'link', 'add', name, 'address', mac, 'type', 'veth', 'peer', end, 'netns', 'lan'])
+    }
+    const lines = [
+      ...['10.0.0.1/24', '10.0.0.11/24', '10.0.0.12/24', '10.0.0.13/24'].map(each => `addr add ${each} dev to-vip`),
+      ...['fd00::1/64', 'fd00::11/64'].map(each => `addr add ${each} dev to-vip nodad`),
+      ...['10.1.0.1/24', '10.1.0.11/24'].map(each => `addr add ${each} dev to-members`),
+      'link set to-vip up',
+      'link set to-members up',
+    ]
+    await succeed(this.inside(['ip', '-n', 'lan', '-batch', '-']), { input: `${lines.join('\n')}\n` })
+  }
+
+  /** Starts the agent; a client gets through when it serves. */
+  startAgent(): void {
+    const log = fs.openSync(path.join(this.folder, 'agent.log'), 'a')
+    const argv = this.inside([process.execPath, path.join(this.folder, 'agent.mjs')])
+    this.agent = spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', log, log] })
+    fs.closeSync(log)
+  }
+
+  /** Ends the agent without warning. */
+  async killAgent(): Promise<void> {
+    for (const pid of this.pidsOf('agent.mjs')) await this.exec(['kill', '-9', String(pid)])
+    await until(() => this.pidsOf('agent.mjs').length === 0, 'the agent to end')
+  }
+
+  /** Processes inside whose command line has the word, by their pid inside. */
+  pidsOf(word: string): number[] {
+    const proc = `/proc/${this.first_pid}/root/proc`
+    const pids = fs.readdirSync(proc).filter(each => /^\d+$/.test(each))
+    return pids
+      .filter(each => commandLine(`${proc}/${each}`).includes(word))
+      .map(Number)
+      .toSorted((a, b) => a - b)
+  }
+
+  /** The text of a file inside, or null. */
+  read(file: string): string | null {
+    const place = `/proc/${this.first_pid}/root${file}`
+    return fs.existsSync(place) ? fs.readFileSync(place, 'utf8') : null
+  }
+
+  amphoraCertificate(): Promise<Credentials> {
+    return this.#issue('amphorae', AMPHORA_ID)
+  }
+
+  /** A client with a certificate of that authority; `controllers` is the right one. */
+  async client(authority: 'controllers' | 'amphorae' = 'controllers'): Promise<AmphoraClient> {
+    const { certificate_pem, private_key_pem } = await this.#issue(authority, 'controller')
+    return new AmphoraClient({
+      host: '127.0.0.1',
+      port: await this.#port(),
+      amphora_id: AMPHORA_ID,
+      ca_pem: this.#authorities!.amphorae.certificate_pem,
+      client_cert_pem: certificate_pem,
+      client_key_pem: private_key_pem,
+      request_timeout_ms: 30_000,
+    })
+  }
+
+  async #issue(authority: 'controllers' | 'amphorae', name: string): Promise<Credentials> {
+    const issue = name === AMPHORA_ID ? issueAmphora : issueController
+    const serial = `00${randomBytes(8).toString('hex')}`
+    const validity = { not_before: new Date(Date.now() - 60_000), not_after: new Date(Date.now() + 3_600_000), serial }
+    return issue(name, await makeKeys(), this.#authorities![authority], validity)
+  }
+
+  /** A port outside that leads to the agent's: sockets of the file system know no network namespaces. */
+  async #port(): Promise<number> {
+    this.#relay ??= await new Promise<net.Server>(resolve => {
+      const server = net.createServer(socket => {
+        const on = net.connect(path.join(this.folder, 'relay'))
+        socket.pipe(on).pipe(socket)
+        for (const each of [socket, on]) {
+          each.on('error', () => {})
+          each.on('close', () => [socket, on].forEach(either => void either.destroy()))
+        }
+      })
+      server.listen(0, '127.0.0.1', () => resolve(server))
+    })
+    return (this.#relay.address() as net.AddressInfo).port
+  }
+}
+
+/** Resolves when the condition holds. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline_ms = Date.now() + 40_000
+  while (!(await condition())) {
+    if (Date.now() > deadline_ms) throw new Error(`waited in vain for ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+function commandLine(folder: string): string {
+  try {
+    return fs.readFileSync(`${folder}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+const firstProcess = `set -e
+folder=$1 node=$2
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys && mount --bind /sys /sys     # ip netns exec mounts it anew, beside a visible one only
+mount -t tmpfs tmpfs /mnt
+for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives; do
+  [ -e /etc/$each ] && cp -a --no-preserve=ownership /etc/$each /mnt/
+done
+mount --bind /mnt /etc
+mkdir -p /etc/octavia/certs /etc/network /etc/ssl
+printf 'auto eth0\\n' > /etc/network/eth0.cfg
+cp $folder/amphora-agent.conf /etc/octavia/
+cp $folder/server.pem $folder/client_ca.pem /etc/octavia/certs/
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib
+mkdir -p /var/lib/octavia /run/netns
+ip link set lo up
+ip netns add lan
+ip -n lan link set lo up
+ip netns exec lan $node $folder/web.mjs &
+$node $folder/relay.mjs $folder/relay &
+cat > /dev/null &                                       # ends with whoever made the sandbox
+while :; do wait; sleep 3600 & wait $!; done            # reap, stay
+`
+
+/** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go. */
+const webServers = `import http from 'node:http'
+let waiting = []
+http.createServer((request, response) => {
+  const me = request.socket.localAddress.replace('::ffff:', '')
+  if (request.url === '/waiting') return response.end(String(waiting.length))
+  if (request.url === '/go') { waiting.forEach(each => each.end('done')); waiting = [] }
+  if (request.url === '/slow') { response.write('slow '); waiting.push(response) } else response.end(me)
+}).listen(80, '::')
+`
+
+const relay = `import net from 'node:net'
+net.createServer(socket => {
+  const on = net.connect(9876, '127.0.0.1')
+  socket.pipe(on).pipe(socket)
+  for (const each of [socket, on]) {
+    each.on('error', () => {})
+    each.on('close', () => { socket.destroy(); on.destroy() })
+  }
+}).listen(process.argv[2])
+`
+
+const load = `import http from 'node:http'
+let answered = 0, on = true
+const failed = []
+process.stdin.on('end', () => { on = false }).resume()
+const ask = () => new Promise(resolve => {
+  http.get(process.argv[2], { agent: false }, response => {
+    response.resume().on('end', () => { response.statusCode === 200 ? answered++ : failed.push(response.statusCode); resolve() })
+  }).on('error', error => { failed.push(error.message); resolve() })
+})
+await Promise.all(Array.from({ length: 8 }, async () => { while (on) await ask() }))
+console.log(JSON.stringify({ answered, failed }))
+`

@@ -1,0 +1,210 @@
+/** The controller's client of one agent: REST 0.5 over mutual TLS. */
+import { isIPv6 } from 'node:net'
+import { Client } from 'undici'
+import { AgentError, errorIn } from './agent-error.ts'
+import {
+  APPLIED_HEADER,
+  type Applied,
+  type Details,
+  type Info,
+  type ListenerAction,
+  type ListenerDetails,
+  type ListenerEntry,
+  type Message,
+  type PlugNetwork,
+  type PlugVip,
+  paths,
+  TOKEN_HEADER,
+  WARNING_HEADER,
+} from './rest.ts'
+
+/** Every method rejects with AgentError. A call is made once; who calls decides about another try. */
+export class AmphoraClient {
+  readonly #amphora_id: string
+  readonly #connection: Client
+
+  /** The server's certificate must be signed by `ca_pem` and carry the amphora's id as its name, wherever it answers. */
+  constructor(options: AmphoraClientOptions) {
+    this.#amphora_id = options.amphora_id
+    const host = isIPv6(options.host.split('%')[0]!) ? `[${options.host}]` : options.host
+    this.#connection = new Client(`https://${host}:${options.port}`, {
+      pipelining: 1,
+      headersTimeout: options.request_timeout_ms ?? 60_000,
+      bodyTimeout: options.request_timeout_ms ?? 60_000,
+      connect: {
+        ca: options.ca_pem,
+        cert: options.client_cert_pem,
+        key: options.client_key_pem,
+        servername: options.amphora_id,
+        timeout: options.connect_timeout_ms ?? 10_000,
+      },
+    })
+  }
+
+  info(call: Call = {}): Promise<Info> {
+    return this.#json('GET', paths.info, call)
+  }
+
+  details(call: Call = {}): Promise<Details> {
+    return this.#json('GET', paths.details, call)
+  }
+
+  /** The name of the interface that has the address, for `vrrp_interface`. */
+  interface(ip: string, call: Call = {}): Promise<Message & { interface: string }> {
+    return this.#json('GET', paths.interface(ip), call)
+  }
+
+  listeners(call: Call = {}): Promise<ListenerEntry[]> {
+    return this.#json('GET', paths.listeners, call)
+  }
+
+  listener(listener_id: string, call: Call = {}): Promise<ListenerDetails> {
+    return this.#json('GET', paths.listener(listener_id), call)
+  }
+
+  /** The agent checks the configuration (`refused`, with haproxy's words, when it is not valid) and keeps it; it comes
+   *  into force by start or reload. `warning`: what this machine cannot give. */
+  async uploadListener(listener_id: string, cfg: string, call: Call = {}): Promise<Uploaded> {
+    const path = paths.listenerUpload(this.#amphora_id, listener_id)
+    const { headers } = await this.#request('PUT', path, call, Buffer.from(cfg, 'utf8'), 'text/plain')
+    return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
+  }
+
+  async listenerConfig(listener_id: string, call: Call = {}): Promise<{ cfg: string; etag: string | null }> {
+    const { body, headers } = await this.#request('GET', paths.listenerConfig(listener_id), call)
+    return { cfg: body, etag: unquoted(headers.etag) }
+  }
+
+  startListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(listener_id, 'start', call)
+  }
+
+  reloadListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(listener_id, 'reload', call)
+  }
+
+  stopListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(listener_id, 'stop', call)
+  }
+
+  deleteListener(listener_id: string, call: Call = {}): Promise<Message> {
+    return this.#json('DELETE', paths.listener(listener_id), call)
+  }
+
+  /** Rejects with `conflict` when it is plugged already, and with `not_ready` while the interface is not there yet. */
+  plugVip(vip: string, body: PlugVip, call: Call = {}): Promise<Message> {
+    return this.#json('POST', paths.plugVip(vip), call, body)
+  }
+
+  plugNetwork(body: PlugNetwork, call: Call = {}): Promise<Message> {
+    return this.#json('POST', paths.plugNetwork, call, body)
+  }
+
+  /** A new certificate and key of the agent itself; connections from now on see it. */
+  async uploadCertificate(pem: string, call: Call = {}): Promise<void> {
+    await this.#request('PUT', paths.certificate, call, Buffer.from(pem), 'application/x-pem-file')
+  }
+
+  async uploadVrrp(keepalived_conf: string, call: Call = {}): Promise<Uploaded> {
+    const { headers } = await this.#request('PUT', paths.vrrpUpload, call, Buffer.from(keepalived_conf), 'text/plain')
+    return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
+  }
+
+  startVrrp(call: Call = {}): Promise<Message> {
+    return this.#json('PUT', paths.vrrpAction('start'), call)
+  }
+
+  stopVrrp(call: Call = {}): Promise<Message> {
+    return this.#json('PUT', paths.vrrpAction('stop'), call)
+  }
+
+  reloadVrrp(call: Call = {}): Promise<Message> {
+    return this.#json('PUT', paths.vrrpAction('reload'), call)
+  }
+
+  /** Cuts the connection; calls in flight reject. */
+  async close(): Promise<void> {
+    await this.#connection.destroy()
+  }
+
+  async #action(listener_id: string, action: ListenerAction, call: Call): Promise<ActionResult> {
+    const { body, headers } = await this.#request('PUT', paths.listenerAction(listener_id, action), call)
+    const applied = text(headers[APPLIED_HEADER]) as Applied | null
+    return { ...(JSON.parse(body) as Message), applied, warning: text(headers[WARNING_HEADER]) }
+  }
+
+  async #json<T>(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, call: Call, body?: unknown): Promise<T> {
+    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
+    const answer = await this.#request(method, path, call, bytes, 'application/json')
+    try {
+      return JSON.parse(answer.body) as T
+    } catch {
+      throw new AgentError(answer.status, 'unavailable', `the agent's answer to ${method} ${path} is not JSON`)
+    }
+  }
+
+  async #request(
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
+    path: string,
+    { signal, token }: Call,
+    body?: Buffer,
+    content_type?: string,
+  ): Promise<Answer> {
+    const headers: Record<string, string> = { 'user-agent': 'Octavia HaProxy Rest Client/0.5 (ottavia)' }
+    if (body !== undefined && content_type !== undefined) headers['content-type'] = content_type
+    if (token !== undefined) headers[TOKEN_HEADER] = `${token.load_balancer_id}:${token.value}`
+    let answer: Answer
+    try {
+      const response = await this.#connection.request({ method, path, headers, body, signal })
+      answer = { status: response.statusCode, headers: response.headers, body: await response.body.text() }
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason
+      throw silence(cause, `${method} ${path}`)
+    }
+    const error = errorIn(answer.status, answer.body)
+    if (error !== null) throw error
+    return answer
+  }
+}
+
+export type AmphoraClientOptions = {
+  /** Its address on the management network, IPv6 without brackets. */
+  host: string
+  port: number
+  amphora_id: string
+  /** The CA that signed the amphorae's certificates. */
+  ca_pem: string
+  client_cert_pem: string
+  client_key_pem: string
+  connect_timeout_ms?: number
+  request_timeout_ms?: number
+}
+
+export type Call = {
+  signal?: AbortSignal
+  /** Of the claim under which the call is made. */
+  token?: { load_balancer_id: string; value: bigint }
+}
+
+export type Uploaded = { etag: string | null; warning: string | null }
+
+/** `applied` is null when the agent is not ours. */
+export type ActionResult = Message & { applied: Applied | null; warning: string | null }
+
+type Headers = Record<string, string | string[] | undefined>
+type Answer = { status: number; headers: Headers; body: string }
+
+/** No answer came. A certificate that is not the amphora's will not become so by asking again. */
+function silence(cause: unknown, what: string): AgentError {
+  const { code = '', message = String(cause) } = cause as { code?: string; message?: string }
+  const untrusted = /^(ERR_TLS_CERT|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|ERR_SSL)/.test(code)
+  return new AgentError(0, untrusted ? 'refused' : 'unavailable', `${what}: ${message}`, code)
+}
+
+function text(header: string | string[] | undefined): string | null {
+  return header === undefined ? null : String(header)
+}
+
+function unquoted(header: string | string[] | undefined): string | null {
+  return header === undefined ? null : String(header).replace(/^"|"$/g, '')
+}

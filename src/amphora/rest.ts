@@ -1,0 +1,88 @@
+/** The agent's REST, version 0.5: what controller and agent say to each other. Uploads are the raw bytes. */
+
+/** The newer form, one haproxy per load balancer, lives beside it under `/1.0`. */
+export const PREFIX = '/0.5'
+
+export const paths = {
+  interface: (ip: string) => `${PREFIX}/interface/${encodeURIComponent(ip)}`,
+  info: `${PREFIX}/info`,
+  details: `${PREFIX}/details`,
+  listeners: `${PREFIX}/listeners`,
+  listener: (listener_id: string) => `${PREFIX}/listeners/${listener_id}`,
+  listenerAction: (listener_id: string, action: ListenerAction) => `${PREFIX}/listeners/${listener_id}/${action}`,
+  listenerConfig: (listener_id: string) => `${PREFIX}/listeners/${listener_id}/haproxy`,
+  listenerUpload: (amphora_id: string, listener_id: string) =>
+    `${PREFIX}/listeners/${amphora_id}/${listener_id}/haproxy`,
+  plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
+  plugNetwork: `${PREFIX}/plug/network`,
+  certificate: `${PREFIX}/certificate`,
+  vrrpUpload: `${PREFIX}/vrrp/upload`,
+  vrrpAction: (action: ListenerAction) => `${PREFIX}/vrrp/${action}`,
+}
+
+export type ListenerAction = 'start' | 'stop' | 'reload'
+
+/** Ours, on every call that changes something: `<load balancer id>:<token>`. The agent remembers the highest of each load
+ *  balancer and refuses a lower one: a controller that slept through its lease cannot undo what its successor did. */
+export const TOKEN_HEADER = 'x-ottavia-token'
+/** Ours, in answers to start and reload: how the configuration got into force. */
+export const APPLIED_HEADER = 'x-ottavia-applied'
+/** Ours: what the agent had to lower or leave out on this machine, in plain words. */
+export const WARNING_HEADER = 'x-ottavia-warning'
+
+/** `none`: it was in force already; `runtime`: over haproxy's socket; `reload`: by a new worker; `start`: by a new haproxy. */
+export type Applied = 'none' | 'runtime' | 'reload' | 'start'
+
+export type Info = { hostname: string; haproxy_version: string; api_version: string }
+
+export type Details = Info & {
+  active: boolean
+  topology: string
+  topology_status: string
+  packages: Record<string, string>
+  networks: Record<string, { network_tx: number; network_rx: number }>
+  haproxy_count: number
+  /** Jiffies of /proc/stat; all but the total as text, as the described agent has them. */
+  cpu: { total: number; user: string; system: string; soft_irq: string }
+  /** Kilobytes. */
+  memory: Record<'total' | 'free' | 'buffers' | 'cached' | 'swap_used' | 'shared' | 'slab', number>
+  /** Bytes of the root file system. */
+  disk: { used: number; available: number }
+  load: string[][]
+  listeners: string[]
+  /** Ours: how often a configuration got into force in each way since the agent started. */
+  applied?: Record<Applied, number>
+}
+
+export type ListenerStatus = 'ACTIVE' | 'OFFLINE' | 'ERROR'
+export type ListenerEntry = { status: ListenerStatus; uuid: string; type: string }
+export type PoolStatus = { uuid: string; status: string; members: Record<string, string> }
+export type ListenerDetails = ListenerEntry & { pools?: PoolStatus[] }
+
+export type Route = { destination: string; nexthop: string }
+
+export type PlugVip = {
+  subnet_cidr: string
+  gateway: string | null
+  mac_address: string
+  vrrp_ip?: string
+  mtu?: number
+  host_routes?: Route[]
+}
+
+export type PlugNetwork = {
+  mac_address: string
+  mtu?: number
+  fixed_ips?: { ip_address: string; subnet_cidr: string; host_routes?: Route[] }[]
+}
+
+/** Domain answers, good and bad. */
+export type Message = { message?: string; details?: string }
+/** The framework's answers: unknown paths, methods, bodies. */
+export type FrameworkError = { error: string; http_code: number }
+
+/** The name by which an amphora's haproxy is known to its peers: base64 of the SHA-1 of its id, `+` and `/` replaced. */
+export async function peerName(amphora_id: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-1', new TextEncoder().encode(amphora_id))
+  return Buffer.from(digest).toString('base64').replaceAll('+', '_').replaceAll('/', '-').replace(/=+$/, '')
+}

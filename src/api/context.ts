@@ -1,0 +1,32 @@
+/** What every request of the API works with. */
+import type { FastifyBaseLogger } from 'fastify'
+import type pg from 'pg'
+import type { Neutron } from '../cloud/neutron.ts'
+import type { Topology } from '../lbaas/load-balancer.ts'
+import type { Provider } from '../lbaas/provider.ts'
+import type { Locking } from '../lbaas/provisioning.ts'
+import type { Limits } from '../store/quotas.ts'
+import type { AuthStrategy, Identity } from './identity.ts'
+
+export type ApiOptions = {
+  auth_strategy: AuthStrategy
+  locking: Locking
+  topology: Topology
+  providers: readonly Provider[]
+  default_provider: string
+  /** Per project; -1 is no limit. */
+  quotas: Limits
+  /** Addresses that no member may have, e.g. the metadata service's. */
+  reserved_ips: readonly string[]
+  /** The most rows of one page of a list. */
+  pagination_max_limit: number
+}
+
+export type Context = {
+  pool: pg.Pool
+  neutron: Neutron
+  identity: Identity
+  options: ApiOptions
+  log: FastifyBaseLogger
+  clock: () => Date
+}

@@ -1,0 +1,66 @@
+/** Quotas over the API, as the Octavia dialect has them. */
+import type { FastifyInstance } from 'fastify'
+import { checkFields, isRecord } from '../lbaas/check.ts'
+import { Rejected } from '../lbaas/errors.ts'
+import { quota } from '../lbaas/quota.ts'
+import * as quotas from '../store/quotas.ts'
+import type { Context } from './context.ts'
+import type { Caller } from './identity.ts'
+import type { Speech } from './speech.ts'
+
+export function addQuotas(app: FastifyInstance, context: Context, speech: Speech): void {
+  const { pool, options } = context
+  for (const prefix of speech.prefixes) {
+    app.get(`${prefix}/quotas`, async request => {
+      const { rights, project_id } = request.caller
+      const all = await quotas.list(pool, options.quotas)
+      const seen = rights.quotas_all ? all : all.filter(one => one.project_id === project_id)
+      return { quotas: seen.map(({ project_id, ...limits }) => ({ project_id, ...shown(limits) })), quotas_links: [] }
+    })
+    app.get(`${prefix}/quotas/defaults`, async () => ({ quota: shown(options.quotas) }))
+    app.get(`${prefix}/quotas/:project_id`, async request => {
+      const { project_id } = request.params as { project_id: string }
+      allowRead(request.caller, project_id)
+      return { quota: shown(await quotas.limitsOf(pool, project_id, options.quotas)) }
+    })
+    app.get(`${prefix}/quotas/:project_id/default`, async request => {
+      allowRead(request.caller, (request.params as { project_id: string }).project_id)
+      return { quota: shown(options.quotas) }
+    })
+    app.put(`${prefix}/quotas/:project_id`, async (request, reply) => {
+      const { project_id } = request.params as { project_id: string }
+      allowWrite(request.caller, 'put_quota')
+      const body = speech.readBody(quota, request.body)
+      const limits = checkFields(quota, 'PUT', speech.dialect, otherSpelling(body))
+      await quotas.set(pool, project_id, limits)
+      return reply.code(202).send({ quota: shown(await quotas.limitsOf(pool, project_id, options.quotas)) })
+    })
+    app.delete(`${prefix}/quotas/:project_id`, async (request, reply) => {
+      const { project_id } = request.params as { project_id: string }
+      allowWrite(request.caller, 'delete_quota')
+      if (!(await quotas.clear(pool, project_id)))
+        throw new Rejected('not_found', { resource: 'Quota', id: project_id })
+      return reply.code(204).send()
+    })
+  }
+}
+
+/** `loadbalancer` is an older spelling; both are answered, either is taken. */
+function shown(limits: Readonly<quotas.Limits>): Record<string, number> {
+  return { loadbalancer: limits.load_balancer, ...limits }
+}
+
+function otherSpelling(body: unknown): unknown {
+  if (!isRecord(body) || !('loadbalancer' in body)) return body
+  const { loadbalancer, ...rest } = body
+  return { load_balancer: loadbalancer, ...rest }
+}
+
+function allowRead({ rights, project_id }: Caller, of: string): void {
+  if (rights.quotas_all || rights.read_all || (rights.read_own && project_id === of)) return
+  throw new Rejected('forbidden', { action: 'get_quota' })
+}
+
+function allowWrite({ rights }: Caller, action: string): void {
+  if (!rights.quotas_all) throw new Rejected('forbidden', { action })
+}

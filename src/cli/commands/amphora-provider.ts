@@ -1,0 +1,171 @@
+/** Joins the amphora provider with its clients: the cloud, agents, certificates and the operator's options. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import { bootConfig } from '../../amphora/agent-config.ts'
+import { AgentError } from '../../amphora/agent-error.ts'
+import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
+import { AmphoraClient, type Call } from '../../amphora/client.ts'
+import { Glance } from '../../cloud/glance.ts'
+import { Neutron } from '../../cloud/neutron.ts'
+import { Nova } from '../../cloud/nova.ts'
+import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
+import { Permanent, Transient } from '../../controller/outcome.ts'
+import type { Provider } from '../../controller/reconcile.ts'
+import type { Agent, Clients } from '../../providers/amphora/clients.ts'
+import { due } from '../../providers/amphora/flows.ts'
+import type { Options } from '../../service/options.ts'
+
+/** The provider as the engine wants it. Connections to agents are kept between claims. */
+export function amphoraProvider(os: OpenStack, options: Options): Provider<Clients> & { close: () => Promise<void> } {
+  const files = readCertificates(options)
+  const agents = new Agents(options, files)
+  return {
+    name: 'amphora',
+    due,
+    classify,
+    close: () => agents.close(),
+    clients: (tree, token, signal) => ({
+      nova: new Nova(os, signal),
+      neutron: new Neutron(os, signal),
+      glance: new Glance(os, signal),
+      agent: amphora =>
+        agents.of(amphora, { signal, token: { load_balancer_id: tree.load_balancer.id, value: token } }),
+      issueCertificate: async amphora_id => {
+        const now = Date.now()
+        const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
+        const serial = `00${randomBytes(15).toString('hex')}`
+        const validity = { not_before: new Date(now - 3_600_000), not_after: expires_at, serial }
+        return {
+          pem: serverPem(await issueAmphora(amphora_id, await makeKeys(), files.server_ca, validity)),
+          expires_at,
+        }
+      },
+      bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
+      choices: {
+        image_tag: options.controller_worker.amp_image_tag,
+        image_owner_id: options.controller_worker.amp_image_owner_id || null,
+        flavor_id: options.controller_worker.amp_flavor_id,
+        network_ids: list(options.controller_worker.amp_boot_network_list),
+        security_group_ids: list(options.controller_worker.amp_secgroup_list),
+        ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+      },
+      newId: randomUUID,
+    }),
+  }
+}
+
+/** The one place where errors of the cloud and of agents are sorted. */
+function classify(error: unknown): Transient | Permanent | null {
+  if (error instanceof CloudError) {
+    if (error.kind === 'unavailable' || error.kind === 'conflict') return new Transient(`waiting for ${error.message}`)
+    if (error.kind === 'over_quota') return new Permanent('A quota of the cloud has been met.', error.message)
+    if (error.kind === 'forbidden') return new Permanent('The cloud forbids it to the service.', error.message)
+    return new Permanent('The cloud refused what the load balancer needs.', error.message)
+  }
+  if (error instanceof AgentError) {
+    const text = `the amphora's agent: ${error.message}${error.details ? `: ${error.details}` : ''}`
+    if (error.kind === 'refused') return new Permanent('The amphora refused its configuration.', text)
+    return new Transient(`waiting for ${text}`)
+  }
+  return null
+}
+
+/** One client for each amphora, each with a connection of its own that is kept. */
+class Agents {
+  readonly #options: Options
+  readonly #files: ReturnType<typeof readCertificates>
+  readonly #clients = new Map<string, AmphoraClient>()
+
+  constructor(options: Options, files: ReturnType<typeof readCertificates>) {
+    this.#options = options
+    this.#files = files
+  }
+
+  of(amphora: { id: string; lb_network_ip: string | null }, call: Call): Agent {
+    const client = this.#client(amphora.id, amphora.lb_network_ip!)
+    return {
+      info: () => client.info(call),
+      interface: ip => client.interface(ip, call),
+      listeners: () => client.listeners(call),
+      listener: id => client.listener(id, call),
+      uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
+      startListener: id => client.startListener(id, call),
+      reloadListener: id => client.reloadListener(id, call),
+      deleteListener: id => client.deleteListener(id, call),
+      plugVip: (vip, body) => client.plugVip(vip, body, call),
+      plugNetwork: body => client.plugNetwork(body, call),
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map(client => client.close()))
+  }
+
+  #client(amphora_id: string, host: string): AmphoraClient {
+    const key = `${amphora_id} ${host}`
+    const known = this.#clients.get(key)
+    if (known) return known
+    if (this.#clients.size >= most_connections) this.#forgetOldest()
+    const { rest_request_conn_timeout, rest_request_read_timeout, bind_port } = this.#options.haproxy_amphora
+    const client = new AmphoraClient({
+      host,
+      port: bind_port,
+      amphora_id,
+      ca_pem: this.#files.server_ca.certificate_pem,
+      client_cert_pem: this.#files.client_pem,
+      client_key_pem: this.#files.client_pem,
+      connect_timeout_ms: rest_request_conn_timeout * 1000,
+      request_timeout_ms: rest_request_read_timeout * 1000,
+    })
+    this.#clients.set(key, client)
+    return client
+  }
+
+  #forgetOldest(): void {
+    const [key, client] = this.#clients.entries().next().value!
+    this.#clients.delete(key)
+    void client.close().catch(() => {})
+  }
+}
+
+const most_connections = 1_000
+
+function bootFiles(options: Options, client_ca_pem: string, amphora_id: string, certificate_pem: string) {
+  const { controller_ip_port_list, heartbeat_interval, heartbeat_key } = options.health_manager
+  const config = bootConfig({
+    amphora_id,
+    bind_port: options.haproxy_amphora.bind_port,
+    controller_ip_port_list: list(controller_ip_port_list),
+    heartbeat_interval,
+    heartbeat_key: heartbeat_key.reveal(),
+  })
+  const file = (path: string, text: string) => ({ path, contents: Buffer.from(text).toString('base64') })
+  return [
+    file('/etc/octavia/amphora-agent.conf', config),
+    file('/etc/octavia/certs/server.pem', certificate_pem),
+    file('/etc/octavia/certs/client_ca.pem', client_ca_pem),
+  ]
+}
+
+function readCertificates(options: Options) {
+  const { ca_certificate, ca_private_key, client_ca, client_cert } = options.certificates
+  const read = (option: string, file: string) => {
+    if (file === '') throw new Error(`[certificates] ${option} is empty; it must name a file`)
+    return fs.readFileSync(file, 'utf8')
+  }
+  return {
+    server_ca: {
+      certificate_pem: read('ca_certificate', ca_certificate),
+      private_key_pem: read('ca_private_key', ca_private_key),
+    },
+    client_ca_pem: read('client_ca', client_ca),
+    client_pem: read('client_cert', client_cert),
+  }
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+}

@@ -1,0 +1,41 @@
+/** `ottavia explain NAME|ID`: what happened to a load balancer, what is left to do, and why. */
+import pg from 'pg'
+import { explain } from '../../controller/explain.ts'
+import { due } from '../../providers/amphora/flows.ts'
+import * as journal from '../../store/journal.ts'
+import * as trees from '../../store/trees.ts'
+import { State } from '../state.ts'
+import { askControl } from '../world/control.ts'
+
+/** Asks the running stack and prints its answer. */
+export async function showExplanation(dir: string, name: string): Promise<void> {
+  const { text } = await askControl<{ text: string }>(new State(dir), 'POST', '/explain', { name })
+  process.stdout.write(text)
+}
+
+/** The explanation of every load balancer with that name or id. */
+export async function explanation(database_url: string, name: string): Promise<string> {
+  const pool = new pg.Pool({ connectionString: database_url, max: 2 })
+  try {
+    const { rows } = await pool.query<{ id: string }>(
+      'select id from lbaas.load_balancer where name = $1 or id::text = $1',
+      [name],
+    )
+    const texts = await Promise.all(
+      rows.map(async ({ id }) => {
+        const tree = await trees.read(pool, id)
+        return tree ? explain(tree, due(tree), await journal.of(pool, id, 60)) : ''
+      }),
+    )
+    if (texts.length > 0) return texts.join('\n')
+    const gone = /^[0-9a-f-]{36}$/.test(name) ? await journal.of(pool, name, 60) : []
+    if (gone.length === 0) throw new Error(`there is no load balancer ${name}`)
+    return [
+      `load balancer ${name} is gone; its journal:`,
+      ...gone.map(l => `  ${l.at}  ${l.title}: ${l.text}`),
+      '',
+    ].join('\n')
+  } finally {
+    await pool.end()
+  }
+}

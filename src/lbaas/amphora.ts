@@ -1,0 +1,96 @@
+/** The amphora: a server that serves a load balancer. Its row is a table of facts, as the described system has it. */
+import { boolean, enumeration, fact, integer, ip, type Row, resource, string, time, uuid } from './resource.ts'
+
+const described = { state: 'fact', shown: true, null: true } as const
+const inner = { state: 'fact', shown: false } as const
+
+export const amphora = resource({
+  name: 'amphora',
+  title: 'Amphora',
+  singular: 'amphora',
+  plural: 'amphorae',
+  path: 'amphorae',
+  fields: {
+    id: uuid({ state: 'fact', shown: true, doc: 'The amphora; its server is called amphora-<id>.' }),
+    load_balancer_id: uuid({
+      ...described,
+      wire: 'loadbalancer_id',
+      of: 'load_balancer',
+      doc: 'Whom it serves; null for a spare.',
+    }),
+    status: enumeration({
+      state: 'fact',
+      shown: true,
+      values: ['PENDING_CREATE', 'BOOTING', 'ALLOCATED', 'READY', 'PENDING_DELETE', 'DELETED', 'ERROR'],
+      doc: 'Where it is in its life; READY is a spare.',
+    }),
+    role: enumeration({
+      ...described,
+      values: ['STANDALONE', 'MASTER', 'BACKUP'],
+      doc: 'What it is in its load balancer.',
+    }),
+    compute_id: uuid({ ...described, doc: 'Its server.' }),
+    lb_network_ip: ip({ ...described, doc: 'Its address on the management network.' }),
+    vrrp_ip: ip({ ...described, doc: 'Its own address on the VIP network.' }),
+    vrrp_mac_address: string({ ...inner, null: true, doc: 'The MAC address of its own port on the VIP network.' }),
+    ha_ip: ip({ ...described, doc: 'The VIP.' }),
+    vrrp_port_id: uuid({ ...described, of: 'port', doc: 'Its own port on the VIP network.' }),
+    ha_port_id: uuid({ ...described, of: 'port', doc: "The VIP's port." }),
+    vrrp_interface: string({ ...described, doc: 'What its interface on the VIP network is called inside.' }),
+    vrrp_id: integer({ ...described, doc: 'The virtual router.' }),
+    vrrp_priority: integer({ ...described, doc: 'Who of a pair is preferred.' }),
+    cert_expiration: time({ ...described, doc: 'Until when its certificate is good.' }),
+    cert_busy: boolean({ state: 'fact', shown: true, doc: 'Whether its certificate is being renewed.' }),
+    cached_zone: string({ ...described, doc: 'The availability zone that it is in.' }),
+    image_id: uuid({ ...described, doc: 'The image that it was booted from.' }),
+    compute_flavor: string({ ...described, doc: 'The size of its server.' }),
+    certificate: string({ ...inner, secret: true, null: true, doc: 'Its certificate and key, PEM.' }),
+    vip_plugged: boolean({ ...inner, doc: 'Whether its agent has the VIP.' }),
+    member_ports: fact<MemberPort[]>()({ ...inner, doc: "Its ports on members' networks." }),
+    applied: fact<Readonly<Record<string, string>>>()({
+      ...inner,
+      doc: 'Per listener, the digest of the configuration that its agent confirmed.',
+    }),
+    created_at: time({ state: 'fact', shown: true, doc: 'When its row was made.' }),
+    updated_at: time({ ...described, doc: 'When its row was last changed.' }),
+  },
+})
+
+export type Amphora = Row<typeof amphora>
+export type AmphoraStatus = Amphora['status']
+
+export type MemberPort = {
+  network_id: string
+  port_id: string
+  mac_address: string
+  ip_address: string
+  plugged: boolean
+}
+
+/** The row of an amphora of which nothing exists yet. */
+export function newAmphora(row: Pick<Amphora, 'id' | 'load_balancer_id' | 'role' | 'created_at'>): Amphora {
+  return {
+    status: 'PENDING_CREATE',
+    compute_id: null,
+    lb_network_ip: null,
+    vrrp_ip: null,
+    vrrp_mac_address: null,
+    ha_ip: null,
+    vrrp_port_id: null,
+    ha_port_id: null,
+    vrrp_interface: null,
+    vrrp_id: null,
+    vrrp_priority: null,
+    cert_expiration: null,
+    cert_busy: false,
+    cached_zone: null,
+    image_id: null,
+    compute_flavor: null,
+    certificate: null,
+    vip_plugged: false,
+    member_ports: [],
+    applied: {},
+    updated_at: null,
+    ...row,
+  }
+}

@@ -1,0 +1,242 @@
+/** Checks what a request says against the declaration, and fills in the defaults. */
+import { canonicalAddress, canonicalCidr } from './address.ts'
+import { Rejected } from './errors.ts'
+import { accepted, type Dialect, type Field, type Fields, type Resource, shown, speaks, wireName } from './resource.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** The fields of a POST or PUT under their row names: of a POST all that it may set, of a PUT those that it named.
+ *  Null means the default, where there is one. Throws Rejected in terms of the dialect. */
+export function checkFields(
+  resource: Resource,
+  method: 'POST' | 'PUT',
+  dialect: Dialect,
+  body: unknown,
+): Record<string, unknown> {
+  if (!isRecord(body))
+    throw new Rejected('bad_body', {
+      root: resource.singular,
+      value: shorten(body),
+      detail: 'Value should be an object',
+    })
+  refuseUnknown(resource, method, dialect, body)
+  const fields: Record<string, unknown> = {}
+  for (const [name, field] of Object.entries(resource.fields)) {
+    const wire = wireName(name, field)
+    const given = accepted(field, method, dialect) ? body[wire] : undefined
+    if (method === 'POST') {
+      // What only the other dialect can set gets its default here too.
+      const settable = accepted(field, 'POST', 'octavia') || accepted(field, 'POST', 'neutron')
+      if (settable) fields[name] = valueOr(field, given ?? null, dialect, wire, true)
+    } else if (given !== undefined) fields[name] = valueOr(field, given, dialect, wire, false)
+  }
+  return fields
+}
+
+/** Refuses fields that the row's other fields do not allow: see `only_for`. */
+export function refuseMisplaced(resource: Resource, row: Json): void {
+  for (const [name, field] of Object.entries(resource.fields)) {
+    if (isEmpty(row[name], field)) continue
+    for (const [other, values] of Object.entries(field.options.only_for ?? {}))
+      if (!values.includes(String(row[other])))
+        throw new Rejected('not_allowed_with', { field: wireName(name, field), other, value: String(row[other]) })
+  }
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** PostgreSQL keeps neither NUL nor half a surrogate pair. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed()
+}
+
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
+}
+
+function refuseUnknown(resource: Resource, method: 'POST' | 'PUT', dialect: Dialect, body: Json): void {
+  const known = new Map(Object.entries(resource.fields).map(([name, field]) => [wireName(name, field), field]))
+  const unknown = Object.keys(body).filter(key => {
+    const field = known.get(key)
+    return !field || !speaks(field, dialect) || !(accepted(field, method, dialect) || isVisible(field, dialect))
+  })
+  const root = resource.singular
+  if (unknown.length) throw new Rejected('unknown_attributes', { root, names: listed(unknown) })
+  for (const name of Object.keys(body))
+    if (!accepted(known.get(name)!, method, dialect)) throw new Rejected('read_only_attribute', { root, name, method })
+}
+
+function isVisible(field: Field, dialect: Dialect): boolean {
+  return shown(field, dialect) || accepted(field, 'POST', dialect)
+}
+
+function valueOr(field: Field, given: unknown, dialect: Dialect, name: string, is_post: boolean): unknown {
+  if (given !== null) return checkValue(field, given, dialect, name)
+  if ('default' in field.options) return copied(field.options.default)
+  if (field.options.null) return null
+  if (is_post) throw new Rejected('required_attribute', { name })
+  throw bad(name, null, 'Value may not be null', "'None' is not allowed")
+}
+
+function checkValue(field: Field, value: unknown, dialect: Dialect, name: string): unknown {
+  switch (field.kind) {
+    case 'string':
+      return checkString(field, value, name)
+    case 'integer':
+      return checkInteger(field, value, name)
+    case 'boolean':
+      return checkBoolean(value, name)
+    case 'uuid':
+      if (typeof value === 'string' && isUuid(value)) return value.toLowerCase()
+      throw bad(name, value, 'Value should be UUID format', `'${shorten(value)}' is not a valid UUID`)
+    case 'ip':
+      return (
+        canonical(canonicalAddress, value) ??
+        refuse(name, value, 'Value should be IPv4 or IPv6 format', `'${shorten(value)}' is not a valid IP address`)
+      )
+    case 'cidr':
+      return (
+        canonical(canonicalCidr, value) ??
+        refuse(name, value, 'Value should be IPv4 or IPv6 CIDR format', `'${shorten(value)}' is not a valid IP subnet`)
+      )
+    case 'enumeration':
+      return checkEnumeration(field, value, dialect, name)
+    case 'list':
+      if (Array.isArray(value)) return value.map(one => checkValue(field.options.each!, one, dialect, name))
+      throw bad(name, value, 'Value should be a list', `'${shorten(value)}' is not a list`)
+    case 'map':
+      return checkMap(field, value, dialect, name)
+    case 'record':
+      return checkRecord(field.options.record!, value, dialect, name)
+    case 'time':
+      throw new Error(`${name} is not for requests`)
+  }
+}
+
+function checkString({ options }: Field, value: unknown, name: string): string {
+  if (typeof value !== 'string' || !isStorable(value))
+    throw bad(name, value, 'Value should be string', `'${shorten(value)}' is not a valid string`)
+  if (options.max_length !== undefined && [...value].length > options.max_length)
+    throw bad(
+      name,
+      value,
+      `Value should have a maximum character requirement of ${options.max_length}`,
+      `'${shorten(value)}' exceeds maximum length of ${options.max_length}`,
+    )
+  if (options.pattern !== undefined && !new RegExp(options.pattern, 'u').test(value))
+    throw bad(
+      name,
+      value,
+      `Value should match the pattern ${options.pattern}`,
+      `'${shorten(value)}' is not a valid input`,
+    )
+  return value
+}
+
+/** Clients send numbers as strings too: the genuine neutron client always does. */
+function checkInteger({ options }: Field, value: unknown, name: string): number {
+  const number = typeof value === 'string' && /^[+-]?\d{1,15}$/.test(value) ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isSafeInteger(number))
+    throw bad(name, value, 'Value should be an integer', `'${shorten(value)}' is not an integer`)
+  const { min = -2_147_483_648, max = 2_147_483_647 } = options
+  if (number < min)
+    throw bad(
+      name,
+      value,
+      `Value should be greater or equal to ${min}`,
+      `'${number}' is too small - must be at least '${min}'`,
+    )
+  if (number > max)
+    throw bad(
+      name,
+      value,
+      `Value should be lower or equal to ${max}`,
+      `'${number}' is too large - must be no larger than '${max}'`,
+    )
+  return number
+}
+
+function checkBoolean(value: unknown, name: string): boolean {
+  const word = typeof value === 'string' ? value.toLowerCase() : value
+  if (word === true || word === 1 || word === 'true') return true
+  if (word === false || word === 0 || word === 'false') return false
+  throw bad(name, value, 'Value should be a boolean', `'${shorten(value)}' cannot be converted to boolean`)
+}
+
+function checkEnumeration({ options }: Field, value: unknown, dialect: Dialect, name: string): unknown {
+  const values = (dialect === 'neutron' && options.neutron_values) || options.values!
+  if (typeof value === 'string' && values.includes(value)) return value
+  const list = values.map(one => `'${one}'`).join(', ')
+  throw bad(name, value, `Value should be one of: ${values.join(', ')}`, `'${shorten(value)}' is not in [${list}]`)
+}
+
+function checkMap({ options }: Field, value: unknown, dialect: Dialect, name: string): Record<string, unknown> {
+  if (!isRecord(value)) throw bad(name, value, 'Value should be a map', `'${shorten(value)}' is not a dictionary`)
+  const entries = Object.entries(value).map(([key, one]) => {
+    if (key.length > 255 || !isStorable(key))
+      throw bad(name, key, 'Value should be string', `'${shorten(key)}' is not a valid string`)
+    return [key, checkValue(options.each!, one, dialect, name)] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Parts of a record are checked as fields are; an empty record is none (so Neutron's clients clear one). */
+function checkRecord(parts: Fields, value: unknown, dialect: Dialect, name: string): Record<string, unknown> | null {
+  if (!isRecord(value)) throw bad(name, value, 'Value should be an object', `'${shorten(value)}' is not a dictionary`)
+  if (Object.keys(value).length === 0) return null
+  const unknown = Object.keys(value).filter(key => !(key in parts && speaks(parts[key]!, dialect)))
+  if (unknown.length) throw new Rejected('unknown_attributes', { root: name, names: listed(unknown) })
+  const checked: Record<string, unknown> = {}
+  for (const [key, part] of Object.entries(parts)) {
+    const given = speaks(part, dialect) ? value[key] : undefined
+    checked[key] = valueOr(part, given ?? null, dialect, key, true)
+  }
+  return checked
+}
+
+function canonical(spell: (text: string) => string | null, value: unknown): string | null {
+  return typeof value === 'string' ? spell(value) : null
+}
+
+function isEmpty(value: unknown, field: Field): boolean {
+  if (value === null || value === undefined || value === field.options.default) return true
+  return typeof value === 'object' && Object.keys(value).length === 0
+}
+
+/** Defaults are shared by all requests; rows are not. */
+function copied(value: unknown): unknown {
+  if (Array.isArray(value)) return [...value]
+  return isRecord(value) ? { ...value } : value
+}
+
+function refuse(name: string, value: unknown, octavia: string, neutron: string): never {
+  throw bad(name, value, octavia, neutron)
+}
+
+function bad(name: string, value: unknown, octavia: string, neutron: string): Rejected {
+  return new Rejected('bad_value', { name, value: shorten(value), octavia, neutron })
+}
+
+/** What the tenant sent, short enough to be said back. */
+function shorten(value: unknown): string {
+  const text = typeof value === 'string' ? value : asJson(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
+
+/** JSON nests as deep as a body is long; saying it back may not. */
+function asJson(value: unknown): string {
+  if (value === null || value === undefined) return 'None'
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return '…'
+  }
+}
+
+/** The first few of what may be thousands. */
+function listed(names: readonly string[]): string {
+  const few = names.slice(0, 10).map(shorten)
+  return [...few, ...(names.length > few.length ? ['…'] : [])].join(', ')
+}

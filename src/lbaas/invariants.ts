@@ -1,0 +1,75 @@
+/** What is true of every tree; asserted before a commit and after a load. */
+import { transport } from './listener.ts'
+import { leaving, type Tree, type TreeObject } from './tree.ts'
+
+/** Throws a defect that names every broken invariant. A tenant's request can never cause one: rules refuse it first. */
+export function assertInvariants(tree: Tree): void {
+  const broken = brokenInvariants(tree)
+  if (broken.length) throw new Error(`load balancer ${tree.load_balancer.id}: ${broken.join('; ')}`)
+}
+
+/** The broken invariants, in words. */
+export function brokenInvariants(tree: Tree): string[] {
+  return [...structure(tree), ...uniqueness(tree), ...statuses(tree)]
+}
+
+function* structure(tree: Tree): Iterable<string> {
+  const { load_balancer } = tree
+  for (const object of [...tree.listeners, ...tree.pools])
+    if (object.load_balancer_id !== load_balancer.id) yield `${object.id} belongs to another load balancer`
+  const pools = new Map(tree.pools.map(pool => [pool.id, pool]))
+  for (const listener of tree.listeners)
+    if (listener.default_pool_id !== null && !pools.has(listener.default_pool_id))
+      yield `listener ${listener.id} uses a pool that is not there`
+  for (const member of tree.members)
+    if (!pools.has(member.pool_id)) yield `member ${member.id} is of a pool that is not there`
+  for (const amphora of tree.amphorae)
+    if (amphora.load_balancer_id !== load_balancer.id) yield `amphora ${amphora.id} serves another load balancer`
+  if (load_balancer.vip_address === null || load_balancer.vip_port_id === null) yield 'there is no VIP'
+}
+
+function* uniqueness(tree: Tree): Iterable<string> {
+  const staying = <T extends TreeObject>(objects: T[]) => objects.filter(object => !leaving(object))
+  const ids = [tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members, ...tree.amphorae].map(o => o.id)
+  yield* repeated('id', ids)
+  yield* repeated(
+    'listener port',
+    staying(tree.listeners).map(l => `${transport(l.protocol)} ${l.protocol_port}`),
+  )
+  yield* repeated(
+    'peer port',
+    tree.listeners.map(l => String(l.peer_port)),
+  )
+  yield* repeated(
+    'member',
+    staying(tree.members).map(m => `${m.pool_id} ${m.address} ${m.protocol_port} ${m.monitor_port}`),
+  )
+}
+
+function* statuses(tree: Tree): Iterable<string> {
+  const { load_balancer } = tree
+  const children: TreeObject[] = [...tree.listeners, ...tree.pools, ...tree.members]
+  for (const object of [load_balancer, ...children]) {
+    if (object.generation > load_balancer.generation) yield `${object.id} is newer than its tree`
+    if (object.provisioning_status === 'ERROR' && object.reason === null) yield `${object.id} is in ERROR for no reason`
+  }
+  for (const child of children) {
+    if (load_balancer.provisioning_status === 'ACTIVE' && child.provisioning_status.startsWith('PENDING_'))
+      yield `${child.id} is pending, and the load balancer ACTIVE`
+    if (leaving(load_balancer) && !leaving(child) && child.provisioning_status !== 'ERROR')
+      yield `${child.id} stays, and the load balancer goes`
+  }
+  for (const pool of tree.pools.filter(leaving)) {
+    if (tree.listeners.some(l => l.default_pool_id === pool.id)) yield `pool ${pool.id} goes, and is in use`
+    if (tree.members.some(m => m.pool_id === pool.id && !leaving(m) && m.provisioning_status !== 'ERROR'))
+      yield `pool ${pool.id} goes, and has members`
+  }
+}
+
+function* repeated(what: string, values: string[]): Iterable<string> {
+  const seen = new Set<string>()
+  for (const value of values) {
+    if (seen.has(value)) yield `${what} twice: ${value}`
+    seen.add(value)
+  }
+}

@@ -1,0 +1,43 @@
+/** A provider: who serves load balancers, and which of the declared options it can serve. */
+import { Rejected } from './errors.ts'
+import type { Listener } from './listener.ts'
+import type { Pool } from './pool.ts'
+import type { Tree } from './tree.ts'
+
+export type Provider = {
+  name: string
+  /** Further names that requests may use. */
+  aliases: readonly string[]
+  description: string
+  listener_protocols: readonly Listener['protocol'][]
+  pool_protocols: readonly Pool['protocol'][]
+  lb_algorithms: readonly Pool['lb_algorithm'][]
+}
+
+/** The reference provider: haproxy in servers of the cloud. */
+export const amphora_provider: Provider = {
+  name: 'amphora',
+  aliases: ['octavia'],
+  description: 'The reference provider: haproxy in servers of the cloud, called amphorae.',
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP'],
+  pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
+  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
+}
+
+/** The provider of that name or alias. */
+export function providerNamed(providers: readonly Provider[], name: string): Provider {
+  const found = providers.find(provider => provider.name === name || provider.aliases.includes(name))
+  if (!found) throw new Rejected('provider_not_enabled', { provider: name })
+  return found
+}
+
+/** Refuses what the provider cannot serve, before anything is written. */
+export function refuseUnsupported(provider: Provider, tree: Tree): void {
+  const refuse = (detail: string) => new Rejected('provider_unsupported', { provider: provider.name, detail })
+  for (const { protocol } of tree.listeners)
+    if (!provider.listener_protocols.includes(protocol)) throw refuse(`listener protocol ${protocol}`)
+  for (const { protocol, lb_algorithm } of tree.pools) {
+    if (!provider.pool_protocols.includes(protocol)) throw refuse(`pool protocol ${protocol}`)
+    if (!provider.lb_algorithms.includes(lb_algorithm)) throw refuse(`lb_algorithm ${lb_algorithm}`)
+  }
+}

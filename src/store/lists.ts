@@ -1,0 +1,212 @@
+/** Lists: filters, sorting and pages, in a constant number of statements whatever the page holds. */
+import type pg from 'pg'
+import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
+import { isStorable, isUuid } from '../lbaas/check.ts'
+import { Rejected } from '../lbaas/errors.ts'
+import { initialOperating } from '../lbaas/operating.ts'
+import { type Field, stateOf } from '../lbaas/resource.ts'
+import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+
+export type Listed = 'load_balancer' | 'listener' | 'pool' | 'member'
+
+export type ListQuery = {
+  /** Column to its values, of which one must equal. */
+  filters: Readonly<Record<string, readonly string[]>>
+  tags: { all: string[]; any: string[]; not_all: string[]; not_any: string[] }
+  /** Null: those of all projects. */
+  project_id: string | null
+  sort: readonly { column: string; descending: boolean }[]
+  /** The most rows of a page. */
+  limit: number
+  /** The id of the row that the page begins after (in reverse: ends before). */
+  marker: string | null
+  page_reverse: boolean
+}
+
+export type Page = {
+  rows: Record<string, unknown>[]
+  /** Is there more after the page's last row, and before its first? */
+  has_next: boolean
+  has_previous: boolean
+}
+
+/** The columns that a list can be filtered and sorted by. */
+export function listColumns(resource: Listed): Map<string, Field> {
+  return new Map(
+    Object.entries(tables[resource].fields).filter(
+      ([, field]) =>
+        ['intention', 'bookkeeping', 'observation'].includes(stateOf(field)) &&
+        !['map', 'list', 'record'].includes(field.kind),
+    ),
+  )
+}
+
+/** One page of rows, as the domain has them (members with their load balancer's id). */
+export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
+  const sql = new Sql()
+  const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
+  const order = [
+    ...query.sort,
+    { column: 'created_at', descending: false },
+    { column: 'id', descending: false },
+  ].filter((one, i, all) => all.findIndex(other => other.column === one.column) === i)
+  const directed = order.map(one => ({ ...one, descending: one.descending !== query.page_reverse }))
+  const conditions = [...scope, ...filterConditions(sql, resource, query), ...tagConditions(sql, query.tags)]
+  if (query.marker !== null) {
+    const marker = await markerRow(
+      pool,
+      resource,
+      query,
+      order.map(one => one.column),
+    )
+    conditions.push(after(sql, resource, directed, marker))
+  }
+  const { rows } = await pool.query(
+    `select ${selected(tables[resource], 'o')}, ${operating(resource)} as operating_status
+     from lbaas.${resource} o left join lbaas.operating_status s on s.object_id = o.id
+     where ${conditions.length ? conditions.join(' and ') : 'true'}
+     order by ${directed.map(one => `${expression(resource, one.column)} ${one.descending ? 'desc nulls first' : 'asc nulls last'}`).join(', ')}
+     limit ${sql.value(query.limit + 1)}`,
+    sql.values,
+  )
+  const more = rows.length > query.limit
+  const found = rows.slice(0, query.limit).map(row => fromDatabase<Record<string, unknown>>(row))
+  const beyond_marker = query.marker !== null
+  return query.page_reverse
+    ? { rows: found.reverse(), has_next: beyond_marker, has_previous: more }
+    : { rows: found, has_next: more, has_previous: beyond_marker }
+}
+
+/** The ids of what belongs to, or uses, the objects: relation to object id to ids, oldest first. */
+export async function relations(
+  pool: pg.Pool,
+  resource: Listed,
+  ids: readonly string[],
+): Promise<Record<string, Map<string, string[]>>> {
+  const statements: Partial<Record<Listed, Record<string, string>>> = {
+    load_balancer: {
+      listeners: 'select load_balancer_id as of, id from lbaas.listener where load_balancer_id = any($1)',
+      pools: 'select load_balancer_id as of, id from lbaas.pool where load_balancer_id = any($1)',
+    },
+    pool: {
+      listeners: 'select default_pool_id as of, id from lbaas.listener where default_pool_id = any($1)',
+      members: 'select pool_id as of, id from lbaas.member where pool_id = any($1)',
+    },
+  }
+  const found: Record<string, Map<string, string[]>> = {}
+  for (const [relation, statement] of Object.entries(statements[resource] ?? {})) {
+    const { rows } = await pool.query<{ of: string; id: string }>(`${statement} order by created_at, id`, [ids])
+    const map = new Map<string, string[]>()
+    for (const row of rows) map.set(row.of, [...(map.get(row.of) ?? []), row.id])
+    found[relation] = map
+  }
+  return found
+}
+
+/** A statement's parameters, numbered as they come. */
+class Sql {
+  readonly values: unknown[] = []
+  value(value: unknown): string {
+    this.values.push(value)
+    return `$${this.values.length}`
+  }
+}
+
+/** What was never reported on has what it started with. */
+function operating(resource: Listed): string {
+  return `coalesce(s.operating_status, '${initialOperating(resource)}')`
+}
+
+function expression(resource: Listed, column: string): string {
+  return column === 'operating_status' ? operating(resource) : `o.${column}`
+}
+
+function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): string[] {
+  const columns = listColumns(resource)
+  const types = new Map(columnsOf(tables[resource]).map(column => [column.name, column.type]))
+  return Object.entries(filters).map(([column, values]) => {
+    const field = columns.get(column)
+    if (!field) throw new Error(`${resource} has no ${column} to filter by`)
+    const wanted = values.map(value => comparable(field, value)).filter(value => value !== undefined)
+    const type = types.get(column) ?? 'text'
+    if (field.kind === 'time') return `date_trunc('second', o.${column}) = any(${sql.value(wanted)}::timestamptz[])`
+    return `${expression(resource, column)} = any(${sql.value(wanted)}::${type}[])`
+  })
+}
+
+/** The value as the column holds it; undefined when no row can have it. */
+function comparable(field: Field, value: string): string | number | boolean | undefined {
+  switch (field.kind) {
+    case 'integer':
+      return /^-?\d{1,9}$/.test(value) ? Number(value) : undefined
+    case 'boolean':
+      return /^(true|1)$/i.test(value) ? true : /^(false|0)$/i.test(value) ? false : undefined
+    case 'uuid':
+      return isUuid(value) ? value : undefined
+    case 'ip':
+      return canonicalAddress(value) ?? undefined
+    case 'cidr':
+      return canonicalCidr(value) ?? undefined
+    case 'time': {
+      const instant = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)
+      return Number.isNaN(instant.getTime()) ? undefined : `${instant.toISOString().slice(0, 19)}Z`
+    }
+    default:
+      return isStorable(value) ? value : undefined
+  }
+}
+
+function tagConditions(sql: Sql, tags: ListQuery['tags']): string[] {
+  const conditions: string[] = []
+  const array = (values: string[]) => `${sql.value(values.filter(isStorable))}::text[]`
+  if (tags.all.length) conditions.push(`o.tags ?& ${array(tags.all)}`)
+  if (tags.any.length) conditions.push(`o.tags ?| ${array(tags.any)}`)
+  if (tags.not_all.length) conditions.push(`not o.tags ?& ${array(tags.not_all)}`)
+  if (tags.not_any.length) conditions.push(`not o.tags ?| ${array(tags.not_any)}`)
+  return conditions
+}
+
+/** The sort values of the marker's row. */
+async function markerRow(
+  pool: pg.Pool,
+  resource: Listed,
+  { marker, project_id }: ListQuery,
+  columns: string[],
+): Promise<Record<string, unknown>> {
+  const refused = new Rejected('bad_list_option', { option: 'pagination marker', value: String(marker) })
+  if (!isUuid(marker!)) throw refused
+  const { rows } = await pool.query(
+    `select ${columns.map(column => `${expression(resource, column)} as ${column}`).join(', ')}
+     from lbaas.${resource} o left join lbaas.operating_status s on s.object_id = o.id
+     where o.id = $1 and ($2::text is null or o.project_id = $2)`,
+    [marker, project_id],
+  )
+  if (!rows[0]) throw refused
+  return rows[0]
+}
+
+/** The rows that come after the marker's in this order: later in the first column, or equal there and later in the
+ *  second, and so on. Null comes last, in reverse first. */
+function after(
+  sql: Sql,
+  resource: Listed,
+  order: readonly { column: string; descending: boolean }[],
+  marker: Record<string, unknown>,
+): string {
+  const equal: string[] = []
+  const alternatives: string[] = []
+  for (const { column, descending } of order) {
+    const left = expression(resource, column)
+    const value = marker[column]
+    if (value === null || value === undefined) {
+      if (descending) alternatives.push([...equal, `${left} is not null`].join(' and '))
+      equal.push(`${left} is null`)
+    } else {
+      const right = sql.value(value)
+      const later = descending ? `${left} < ${right}` : `(${left} > ${right} or ${left} is null)`
+      alternatives.push([...equal, later].join(' and '))
+      equal.push(`${left} = ${right}`)
+    }
+  }
+  return `(${alternatives.map(one => `(${one})`).join(' or ')})`
+}

@@ -1,0 +1,35 @@
+/** Transactions of the store. */
+import pg from 'pg'
+
+/** A session inside a transaction. */
+export type Tx = pg.PoolClient
+
+/** Runs `work` in one transaction. When it throws, or the commit fails, nothing was written - except that a connection
+ *  lost during the commit leaves open whether it was. */
+export async function transaction<T>(
+  pool: pg.Pool,
+  work: (tx: Tx) => Promise<T>,
+  mode: 'read committed' | 'repeatable read, read only' = 'read committed',
+): Promise<T> {
+  const tx = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await tx.query(`begin isolation level ${mode}`)
+    const result = await work(tx)
+    await tx.query('commit')
+    return result
+  } catch (error) {
+    await tx.query('rollback').catch(failure => {
+      broken = failure as Error
+    })
+    throw error
+  } finally {
+    tx.release(broken)
+  }
+}
+
+/** Did others hold what the transaction needed? Then it had no effect, and may be tried again. */
+export function isContention(error: unknown): boolean {
+  const codes = ['55P03', '40P01', '40001'] // lock_not_available, deadlock_detected, serialization_failure
+  return error instanceof pg.DatabaseError && codes.includes(error.code ?? '')
+}

@@ -1,0 +1,178 @@
+/** Trees: rows in, trees out; the difference of two trees, written. */
+import type pg from 'pg'
+import type { Amphora } from '../lbaas/amphora.ts'
+import type { Listener } from '../lbaas/listener.ts'
+import type { LoadBalancer } from '../lbaas/load-balancer.ts'
+import type { Member } from '../lbaas/member.ts'
+import { initialOperating } from '../lbaas/operating.ts'
+import type { Pool } from '../lbaas/pool.ts'
+import type { OperatingStatus, Resource } from '../lbaas/resource.ts'
+import type { Tree } from '../lbaas/tree.ts'
+import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import { type Tx, transaction } from './transaction.ts'
+
+/** What has a load balancer that it belongs to. */
+type Owned = 'load_balancer' | 'listener' | 'pool' | 'member'
+
+/** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
+ *  the lock as long as the session's lock_timeout allows. */
+export async function loadForUpdate(tx: Tx, load_balancer_id: string): Promise<Tree | null> {
+  // Not `for update`: rows that refer to the load balancer (observations, claims) may be written by others meanwhile.
+  return load(tx, load_balancer_id, 'for no key update of lb')
+}
+
+/** The tree as of one instant, without a lock. */
+export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tree | null> {
+  return transaction(pool, tx => load(tx, load_balancer_id, ''), 'repeatable read, read only')
+}
+
+/** Which load balancer an object belongs to, and its project. Null when there is no such object. */
+export async function ownerOf(
+  db: pg.Pool | Tx,
+  resource: Owned,
+  id: string,
+): Promise<{ load_balancer_id: string; project_id: string } | null> {
+  const joins: Record<Owned, string> = {
+    load_balancer: 'lbaas.load_balancer lb where lb.id = $1',
+    listener: 'lbaas.listener o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
+    pool: 'lbaas.pool o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
+    member: `lbaas.member o join lbaas.pool p on p.id = o.pool_id
+             join lbaas.load_balancer lb on lb.id = p.load_balancer_id where o.id = $1`,
+  }
+  const { rows } = await db.query(`select lb.id as load_balancer_id, lb.project_id from ${joins[resource]}`, [id])
+  return rows[0] ?? null
+}
+
+/** Writes what differs between the two trees of one load balancer: null before is a create, null after a delete. The
+ *  tree must be locked by this transaction, and `before` be what it loaded, so that nothing of others is overwritten. */
+export async function save(tx: Tx, before: Tree | null, after: Tree | null): Promise<void> {
+  const id = (after ?? before)!.load_balancer.id
+  const was = rowsOf(before)
+  const is = rowsOf(after)
+  // Updates first: they may free a unique key that an insert takes. Children go before their parents.
+  for (const name of order) await updateRows(tx, tables[name], was[name], is[name])
+  for (const name of order) await insertRows(tx, tables[name], was[name], is[name])
+  await saveOperating(tx, id, was, is)
+  for (const name of order.toReversed()) await deleteRows(tx, tables[name], was[name], is[name])
+}
+
+const order = ['load_balancer', 'pool', 'listener', 'member', 'amphora'] as const
+type AnyRow = { id: string; operating_status?: OperatingStatus }
+type Rows = Record<(typeof order)[number], AnyRow[]>
+
+function rowsOf(tree: Tree | null): Rows {
+  if (!tree) return { load_balancer: [], pool: [], listener: [], member: [], amphora: [] }
+  const { load_balancer, pools, listeners, members, amphorae } = tree
+  return { load_balancer: [load_balancer], pool: pools, listener: listeners, member: members, amphora: amphorae }
+}
+
+/** Plain selects per table: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
+ *  members (measured: 30 ms against 5 ms), and is no faster for small trees. */
+async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
+  const root = await tx.query(
+    `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb where lb.id = $1 ${lock}`,
+    [id],
+  )
+  if (!root.rows[0]) return null
+  const children = async (name: 'listener' | 'pool' | 'amphora') => {
+    const sql = `select ${selected(tables[name], 'o')} from lbaas.${name} o
+                 where o.load_balancer_id = $1 order by o.created_at, o.id`
+    return (await tx.query(sql, [id])).rows
+  }
+  const listeners = await children('listener')
+  const pools = await children('pool')
+  const amphorae = await children('amphora')
+  const members = await tx.query(
+    `select ${selected(tables.member, 'o')} from lbaas.member o join lbaas.pool p on p.id = o.pool_id
+     where p.load_balancer_id = $1 order by o.created_at, o.id`,
+    [id],
+  )
+  const observed = await tx.query<{ object_id: string; operating_status: OperatingStatus }>(
+    'select object_id, operating_status from lbaas.operating_status where load_balancer_id = $1',
+    [id],
+  )
+  const operating = new Map(observed.rows.map(row => [row.object_id, row.operating_status]))
+  const observedRow = <T extends AnyRow>(name: Owned, row: Record<string, unknown>): T => ({
+    ...fromDatabase<T>(row),
+    operating_status: operating.get(row.id as string) ?? initialOperating(name),
+  })
+  return {
+    load_balancer: observedRow<LoadBalancer>('load_balancer', root.rows[0]),
+    listeners: listeners.map(row => observedRow<Listener>('listener', row)),
+    pools: pools.map(row => observedRow<Pool>('pool', row)),
+    members: members.rows.map(row => observedRow<Member>('member', row)),
+    amphorae: amphorae.map(row => fromDatabase<Amphora>(row)),
+  }
+}
+
+async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
+  const known = new Set(before.map(row => row.id))
+  const added = after.filter(row => !known.has(row.id))
+  if (!added.length) return
+  const names = columnsOf(resource).map(column => column.name)
+  await tx.query(
+    `insert into lbaas.${resource.name} (${names.join(', ')})
+     select ${names.join(', ')} from jsonb_populate_recordset(null::lbaas.${resource.name}, $1)`,
+    [JSON.stringify(added.map(row => picked(row, names)))],
+  )
+}
+
+/** One statement for all rows that differ in the same columns. Columns that do not differ are not written. */
+async function updateRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
+  const was = new Map(before.map(row => [row.id, row]))
+  const changed = new Map<string, AnyRow[]>()
+  for (const row of after) {
+    const old = was.get(row.id)
+    const names = old === undefined || old === row ? [] : differing(resource, old, row)
+    if (names.length) changed.set(names.join(', '), [...(changed.get(names.join(', ')) ?? []), row])
+  }
+  for (const [names, rows] of changed) {
+    const values = names
+      .split(', ')
+      .map(name => `${name} = r.${name}`)
+      .join(', ')
+    await tx.query(
+      `update lbaas.${resource.name} t set ${values}
+       from jsonb_populate_recordset(null::lbaas.${resource.name}, $1) r where t.id = r.id`,
+      [JSON.stringify(rows.map(row => picked(row, ['id', ...names.split(', ')])))],
+    )
+  }
+}
+
+async function deleteRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
+  const kept = new Set(after.map(row => row.id))
+  const gone = before.filter(row => !kept.has(row.id)).map(row => row.id)
+  if (gone.length) await tx.query(`delete from lbaas.${resource.name} where id = any($1)`, [gone])
+}
+
+/** Only what this change makes of a status is written; what health reported meanwhile about others stays. */
+async function saveOperating(tx: Tx, load_balancer_id: string, before: Rows, after: Rows): Promise<void> {
+  const all = (rows: Rows) => [...rows.load_balancer, ...rows.pool, ...rows.listener, ...rows.member]
+  const was = new Map(all(before).map(row => [row.id, row.operating_status]))
+  const changed = all(after).filter(row => was.get(row.id) !== row.operating_status)
+  if (changed.length)
+    await tx.query(
+      `insert into lbaas.operating_status (object_id, load_balancer_id, operating_status)
+       select object_id, $1, operating_status from unnest($2::uuid[], $3::text[]) as r (object_id, operating_status)
+       order by object_id
+       on conflict (object_id) do update set operating_status = excluded.operating_status`,
+      [load_balancer_id, changed.map(row => row.id), changed.map(row => row.operating_status)],
+    )
+  const kept = new Set(all(after).map(row => row.id))
+  const gone = all(before).filter(row => !kept.has(row.id))
+  if (gone.length)
+    await tx.query('delete from lbaas.operating_status where object_id = any($1)', [gone.map(row => row.id)])
+}
+
+function differing(resource: Resource, before: AnyRow, after: AnyRow): string[] {
+  const was = before as Record<string, unknown>
+  const is = after as Record<string, unknown>
+  return columnsOf(resource)
+    .map(column => column.name)
+    .filter(name => was[name] !== is[name] && JSON.stringify(was[name]) !== JSON.stringify(is[name]))
+}
+
+function picked(row: AnyRow, names: readonly string[]): Record<string, unknown> {
+  const all = row as Record<string, unknown>
+  return Object.fromEntries(names.map(name => [name, all[name]]))
+}

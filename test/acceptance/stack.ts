@@ -1,0 +1,149 @@
+/** A stack of a test's own: started and ended as a person would, through the command line alone. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import type { Status } from '../../src/cli/world/status.ts'
+
+const repository = path.resolve(import.meta.dirname, '../..')
+
+export type Ran = { status: number; stdout: string; stderr: string }
+
+export class Stack {
+  readonly dir: string
+  #up: ChildProcess | null = null
+  #output = ''
+
+  readonly #ottavia: string
+
+  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. */
+  constructor(dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')), checkout = repository) {
+    this.dir = dir
+    this.#ottavia = path.join(checkout, 'ottavia')
+  }
+
+  /** `./ottavia up`; resolves with what it printed as JSON once everything answers. */
+  async up(...options: string[]): Promise<Status> {
+    const up = spawn(this.#ottavia, ['up', '--state', this.dir, '--json', ...options], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#up = up
+    this.#output = ''
+    let result = ''
+    up.stderr!.on('data', chunk => (this.#output += chunk))
+    return new Promise((resolve, reject) => {
+      up.stdout!.on('data', chunk => {
+        result += chunk
+        if (result.includes('\n')) resolve(JSON.parse(result.slice(0, result.indexOf('\n'))) as Status)
+      })
+      up.once('exit', status =>
+        reject(new Error(`ottavia up ended (${status}):\n${this.#output}\n${this.log('stack')}`)),
+      )
+    })
+  }
+
+  /** What the running `up` has told on standard error. */
+  get output(): string {
+    return this.#output
+  }
+
+  /** The launcher's process. */
+  get pid(): number {
+    return this.#up!.pid!
+  }
+
+  /** The stack's first process, as the machine sees it: the one that everything dies with. */
+  firstProcess(): number {
+    const { pid } = JSON.parse(fs.readFileSync(path.join(this.dir, 'world.json'), 'utf8')) as { pid: number }
+    return Number(fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
+  }
+
+  /** Waits until the launcher has ended; answers with its status. */
+  async ended(): Promise<number | null> {
+    const up = this.#up!
+    if (up.exitCode !== null || up.signalCode !== null) return up.exitCode
+    return new Promise(resolve => up.once('exit', resolve))
+  }
+
+  /** Ctrl-C. */
+  async interrupt(): Promise<number | null> {
+    this.#up!.kill('SIGINT')
+    return this.ended()
+  }
+
+  /** Ends the stack and forgets it. */
+  async remove(): Promise<void> {
+    if (this.#up && this.#up.exitCode === null && this.#up.signalCode === null) await this.interrupt()
+    fs.rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  /** `./ottavia COMMAND --state … ARGUMENTS`. */
+  run(command: string, ...args: string[]): Promise<Ran> {
+    return execute([this.#ottavia, command, '--state', this.dir, ...args], {})
+  }
+
+  async status(): Promise<Status> {
+    const { stdout } = await this.run('status', '--json')
+    return JSON.parse(stdout) as Status
+  }
+
+  /** A command as a host on the network private. */
+  exec(...command: string[]): Promise<Ran> {
+    return this.run('exec', '--', ...command)
+  }
+
+  /** A genuine client's command as that user; rejects when it fails. */
+  async client(user: 'admin' | 'demo', ...command: string[]): Promise<string> {
+    const ran = await this.tryClient(user, ...command)
+    if (ran.status !== 0) throw new Error(`${command.join(' ')}: ${ran.stderr}${ran.stdout}`)
+    return ran.stdout
+  }
+
+  async tryClient(user: 'admin' | 'demo', ...command: string[]): Promise<Ran> {
+    return execute(command, await this.environment(user))
+  }
+
+  /** Lines of shell as that user, as a person pastes them. */
+  async shell(user: 'admin' | 'demo', lines: string, variables: Record<string, string> = {}): Promise<Ran> {
+    return execute(['sh', '-ec', lines], { ...(await this.environment(user)), ...variables })
+  }
+
+  log(name: string): string {
+    const file = path.join(this.dir, 'log', `${name}.log`)
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').slice(-4_000) : ''
+  }
+
+  async environment(user: 'admin' | 'demo'): Promise<Record<string, string>> {
+    const { stdout } = await this.run('env', user)
+    return Object.fromEntries([...stdout.matchAll(/^export (\w+)='(.*)'$/gm)].map(match => [match[1]!, match[2]!]))
+  }
+}
+
+/** Waits for a condition: asks until `ask` answers with something, generously long. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | null | undefined | false>,
+  limit_s = 120,
+): Promise<T> {
+  const deadline_ms = Date.now() + limit_s * 1000
+  let last: unknown
+  while (Date.now() < deadline_ms) {
+    const answer = await ask().catch(error => {
+      last = error
+      return null
+    })
+    if (answer) return answer
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  throw new Error(`${what}: not within ${limit_s} s${last ? `; ${String(last)}` : ''}`)
+}
+
+function execute(argv: string[], env: Record<string, string>): Promise<Ran> {
+  return new Promise(resolve => {
+    const options = { env: { ...process.env, ...env }, maxBuffer: 64 << 20 }
+    execFile(argv[0]!, argv.slice(1), options, (error, stdout, stderr) => {
+      const status = error ? (typeof error.code === 'number' ? error.code : 1) : 0
+      resolve({ status, stdout, stderr })
+    })
+  })
+}

@@ -1,0 +1,306 @@
+/** A cloud in memory for the laws of flows: servers, ports, groups and agents, each call of which can be made to die. */
+import { AgentError } from '../src/amphora/agent-error.ts'
+import { CloudError } from '../src/cloud/openstack.ts'
+import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
+
+/** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. */
+export type Death = { call: number; when: 'before' | 'after' } | null
+
+export class Died extends Error {}
+
+type Port = Awaited<ReturnType<Clients['neutron']['createPort']>>
+type Group = Awaited<ReturnType<Clients['neutron']['createSecurityGroup']>>
+type Box = {
+  id: string
+  name: string
+  mac_addresses: Set<string>
+  plugged: Set<string>
+  vip: string | null
+  listeners: Map<string, { cfg: string; running: boolean }>
+}
+
+/** What exists outside the rows. `effects` counts the calls so far; `death` strikes once. */
+export class CloudWorld {
+  readonly servers = new Map<string, Box>()
+  readonly ports = new Map<string, Port>()
+  readonly groups = new Map<string, Group>()
+  effects = 0
+  death: Death = null
+  #ids = 0
+
+  constructor() {
+    this.ports.set(
+      'vip-port',
+      this.#newPort({ id: 'vip-port', name: 'octavia-lb-lb', network_id: 'net', device_owner: 'Octavia' }),
+    )
+  }
+
+  /** What must be the same however the way there was: names, links and configurations, without ids. */
+  account(): unknown {
+    const server = (id: string) => this.servers.get(id)?.name ?? id
+    return {
+      servers: [...this.servers.values()].map(box => ({
+        vip: box.vip,
+        plugged: box.plugged.size,
+        listeners: [...box.listeners].map(([id, l]) => [id, l.running, l.cfg]).sort(),
+      })),
+      ports: [...this.ports.values()]
+        .map(p => [
+          p.name.replace(/-amphora-\d+$/, ''),
+          p.network_id,
+          p.device_id ? server(p.device_id).replace(/-\d+$/, '') : '',
+          p.security_groups.length,
+        ])
+        .sort(),
+      groups: [...this.groups.values()].map(g => [
+        g.name,
+        g.security_group_rules.map(r => `${r.protocol} ${r.port_range_min} ${r.remote_ip_prefix}`).sort(),
+      ]),
+    }
+  }
+
+  clients(): Clients {
+    let amphorae = 0
+    return {
+      nova: this.#mortal({
+        server: async (id: string) => this.#shown(this.servers.get(id)),
+        serversNamed: async (name: string) =>
+          [...this.servers.values()].filter(b => b.name === name).map(b => this.#shown(b)!),
+        createServer: async (body: { name: string }) => this.#boot(body.name),
+        deleteServer: async (id: string) => this.#end(id),
+        interfaces: async (id: string) =>
+          this.servers.has(id)
+            ? [...this.ports.values()]
+                .filter(p => p.device_id === id)
+                .map(p => ({
+                  port_id: p.id,
+                  net_id: p.network_id,
+                  mac_addr: p.mac_address,
+                  port_state: 'ACTIVE',
+                  fixed_ips: p.fixed_ips,
+                }))
+            : null,
+        attach: async (server_id: string, port_id: string) => this.#attach(server_id, port_id),
+        detach: async (_server_id: string, port_id: string) => {
+          this.#unplug(this.ports.get(port_id)!)
+          this.#change(port_id, { device_id: '', device_owner: '' })
+        },
+      }) as unknown as Clients['nova'],
+      neutron: this.#mortal({
+        subnet: async (id: string) => ({
+          id,
+          name: id,
+          project_id: 'p',
+          network_id: 'net',
+          cidr: '10.0.0.0/24',
+          ip_version: 4 as const,
+          gateway_ip: '10.0.0.1',
+          host_routes: [],
+        }),
+        port: async (id: string) => this.ports.get(id) ?? null,
+        ports: async (filter: Record<string, unknown>) =>
+          [...this.ports.values()].filter(p => Object.entries(filter).every(([k, v]) => p[k as keyof Port] === v)),
+        createPort: async (body: Partial<Port>) => this.#newPort(body),
+        updatePort: async (id: string, body: Partial<Port>) => this.#change(id, body),
+        deletePort: async (id: string) => this.deletePort(id),
+        securityGroup: async (id: string) => this.groups.get(id) ?? null,
+        securityGroups: async ({ name }: { name: string }) => [...this.groups.values()].filter(g => g.name === name),
+        createSecurityGroup: async ({ name }: { name: string }) => this.#newGroup(name),
+        deleteSecurityGroup: async (id: string) => this.#deleteGroup(id),
+        createSecurityGroupRule: async (rule: Group['security_group_rules'][number]) => this.#rule(rule),
+        deleteSecurityGroupRule: async (id: string) => {
+          for (const g of this.groups.values()) g.security_group_rules = g.security_group_rules.filter(r => r.id !== id)
+        },
+      }) as unknown as Clients['neutron'],
+      glance: this.#mortal({
+        imageTagged: async () => ({
+          id: 'image',
+          name: 'amphora',
+          status: 'active',
+          tags: [],
+          created_at: '',
+          owner: null,
+        }),
+      }) as unknown as Clients['glance'],
+      agent: amphora => this.#agent(amphora.lb_network_ip),
+      issueCertificate: async id => ({ pem: `certificate of ${id}`, expires_at: new Date(2e12) }),
+      bootFiles: () => [],
+      choices: {
+        image_tag: 'amphora',
+        image_owner_id: null,
+        flavor_id: '65',
+        network_ids: ['mgmt'],
+        security_group_ids: ['mgmt-group'],
+        ssh_key_name: null,
+      },
+      newId: () => `amphora-${++amphorae}-${this.#id()}`,
+    }
+  }
+
+  /** The port goes, and its link out of the server that has it. */
+  deletePort(id: string): void {
+    const port = this.ports.get(id)
+    if (port) this.#unplug(port)
+    this.ports.delete(id)
+  }
+
+  #unplug(port: Port): void {
+    const box = this.servers.get(port.device_id)
+    box?.mac_addresses.delete(port.mac_address)
+    if (box?.plugged.delete(port.mac_address) && box.vip && port.name.startsWith('octavia-lb-vrrp')) box.vip = null
+  }
+
+  #agent(address: string | null): Agent {
+    const box = () => {
+      const port = [...this.ports.values()].find(p => p.network_id === 'mgmt' && p.fixed_ips[0]?.ip_address === address)
+      const found = port && this.servers.get(port.device_id)
+      if (!found) throw new AgentError(0, 'unavailable', 'nobody answers')
+      return found
+    }
+    const listener = (id: string) => {
+      const found = box().listeners.get(id)
+      if (!found) throw new AgentError(404, 'not_found', 'Listener Not Found')
+      return found
+    }
+    return this.#mortal({
+      info: async () => ({ hostname: box().name, haproxy_version: '2.6', api_version: '0.5' }),
+      interface: async (ip: string) => {
+        if (box().vip !== ip) throw new AgentError(404, 'not_found', 'Error interface not found for IP address')
+        return { message: 'OK', interface: 'eth1' }
+      },
+      listeners: async () =>
+        [...box().listeners].map(([uuid, l]) => ({ uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: '' })),
+      listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
+      uploadListener: async (id: string, cfg: string) => {
+        box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
+        return { etag: null, warning: null }
+      },
+      startListener: async (id: string) => {
+        listener(id).running = true
+      },
+      reloadListener: async (id: string) => void listener(id),
+      deleteListener: async (id: string) => {
+        listener(id)
+        box().listeners.delete(id)
+      },
+      plugVip: async (vip: string, { mac_address }: { mac_address: string }) => {
+        this.#plug(box(), mac_address)
+        box().vip = vip
+      },
+      plugNetwork: async ({ mac_address }: { mac_address: string }) => this.#plug(box(), mac_address),
+    }) as unknown as Agent
+  }
+
+  #plug(box: Box, mac: string): void {
+    if (box.plugged.has(mac)) throw new AgentError(409, 'conflict', 'Interface already exists')
+    if (!box.mac_addresses.has(mac)) throw new AgentError(404, 'not_ready', 'No suitable network interface found')
+    box.plugged.add(mac)
+  }
+
+  /** Every call counts; the one that the death names has its effect, or not, and does not come back. */
+  #mortal<T extends Record<string, (...args: never[]) => Promise<unknown>>>(calls: T): T {
+    const wrapped = Object.entries(calls).map(([name, call]) => [
+      name,
+      async (...args: never[]) => {
+        const number = ++this.effects
+        const dies = this.death?.call === number ? this.death.when : null
+        if (dies === 'before') throw new Died()
+        const result = await call(...args)
+        if (dies === 'after') throw new Died()
+        return result
+      },
+    ])
+    return Object.fromEntries(wrapped) as T
+  }
+
+  #boot(name: string): string {
+    const id = `server-${this.#id()}`
+    this.servers.set(id, { id, name, mac_addresses: new Set(), plugged: new Set(), vip: null, listeners: new Map() })
+    const port = this.#newPort({ network_id: 'mgmt', name: '', device_owner: 'compute:nova' })
+    this.#change(port.id, { device_id: id })
+    return id
+  }
+
+  #end(id: string): void {
+    for (const port of [...this.ports.values()]) {
+      if (port.device_id !== id) continue
+      if (port.network_id === 'mgmt') this.ports.delete(port.id)
+      else this.#change(port.id, { device_id: '', device_owner: '' })
+    }
+    this.servers.delete(id)
+  }
+
+  #shown(box: Box | undefined) {
+    return box
+      ? {
+          id: box.id,
+          name: box.name,
+          status: 'ACTIVE',
+          'OS-EXT-STS:task_state': null,
+          addresses: {},
+          flavor: { id: '65' },
+          image: { id: 'image' },
+        }
+      : null
+  }
+
+  #attach(server_id: string, port_id: string): void {
+    const port = this.ports.get(port_id)
+    if (!port || !this.servers.has(server_id)) throw new CloudError('compute', 404, 'itemNotFound', 'not found', null)
+    if (port.device_id !== '')
+      throw new CloudError('compute', 409, 'conflictingRequest', `Port ${port_id} is still in use.`, null)
+    this.#change(port_id, { device_id: server_id, device_owner: 'compute:nova' })
+    this.servers.get(server_id)!.mac_addresses.add(port.mac_address)
+  }
+
+  #newPort(body: Partial<Port>): Port {
+    const number = this.#id()
+    const id = body.id ?? `port-${number}`
+    const port: Port = {
+      name: '',
+      project_id: 'service',
+      network_id: 'net',
+      mac_address: `fa:16:3e:00:00:${number.toString(16).padStart(2, '0')}`,
+      device_id: '',
+      device_owner: '',
+      security_groups: [],
+      allowed_address_pairs: [],
+      admin_state_up: true,
+      status: 'DOWN',
+      ...body,
+      id,
+      fixed_ips: [{ subnet_id: 'subnet', ip_address: `10.0.0.${number}` }],
+    }
+    this.ports.set(id, port)
+    return port
+  }
+
+  #change(id: string, body: Partial<Port>): Port {
+    const port = { ...this.ports.get(id)!, ...body, id }
+    this.ports.set(id, port)
+    return port
+  }
+
+  #newGroup(name: string): Group {
+    const group: Group = { id: `group-${this.#id()}`, name, project_id: 'service', security_group_rules: [] }
+    this.groups.set(group.id, group)
+    return group
+  }
+
+  #deleteGroup(id: string): void {
+    if ([...this.ports.values()].some(p => p.security_groups.includes(id)))
+      throw new CloudError('network', 409, 'SecurityGroupInUse', 'in use', null)
+    this.groups.delete(id)
+  }
+
+  #rule(rule: Group['security_group_rules'][number]) {
+    const group = this.groups.get(rule.security_group_id)!
+    const made = { ...rule, id: `rule-${this.#id()}` }
+    group.security_group_rules = [...group.security_group_rules, made]
+    return made
+  }
+
+  #id(): number {
+    return ++this.#ids
+  }
+}
