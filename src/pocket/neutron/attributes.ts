@@ -25,7 +25,8 @@ export function readBody(
   method: 'post' | 'put',
 ): Record<string, unknown> {
   const body = (sent as Record<string, unknown> | null | undefined)?.[resource]
-  if (typeof body !== 'object' || body === null) throw badRequest(`Unable to find '${resource}' in request body`)
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw badRequest(`Unable to find '${resource}' in request body`)
   const given = body as Record<string, unknown>
   const strange = Object.keys(given).filter(name => !Object.hasOwn(attributes, name) && !projectNames.includes(name))
   if (strange.length > 0) throw badRequest(`Unrecognized attribute(s) '${strange.join(', ')}'`)
