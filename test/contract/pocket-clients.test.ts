@@ -6,11 +6,13 @@ import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { testDatabase } from '../postgres.ts'
 import { PocketStack, passwords } from './pocket-stack.ts'
 
 const run = promisify(execFile)
+// A client takes seconds to start, and many of them on a busy machine.
+vi.setConfig({ testTimeout: 300_000 })
 const database = testDatabase()
 let stack: PocketStack
 let balancer: http.Server
@@ -58,7 +60,7 @@ async function client(user: 'admin' | 'demo', argv: string[]): Promise<string> {
     OS_REGION_NAME: 'RegionOne',
   }
   try {
-    return (await run(`/usr/bin/${argv[0]}`, argv.slice(1), { env, timeout: 55_000 })).stdout
+    return (await run(`/usr/bin/${argv[0]}`, argv.slice(1), { env, timeout: 120_000 })).stdout
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
     throw new Error(`${argv.join(' ')}: ${stderr || stdout}`)
@@ -183,10 +185,10 @@ describe('nova', () => {
     expect(await client('admin', ['nova', 'list', '--all-tenants'])).toContain('second')
     expect(await client('demo', ['nova', 'console-log', 'second'])).toContain('the console of')
     await client('demo', ['nova', 'stop', 'second'])
-    await expect.poll(() => client('demo', ['nova', 'show', 'second']), { timeout: 50_000 }).toContain('SHUTOFF')
+    await expect.poll(() => client('demo', ['nova', 'show', 'second']), { timeout: 120_000 }).toContain('SHUTOFF')
     expect(stack.fabric.servers.size).toBe(0)
     await client('demo', ['nova', 'delete', 'second'])
-    await expect.poll(() => client('demo', ['nova', 'list']), { timeout: 50_000 }).not.toContain('second')
+    await expect.poll(() => client('demo', ['nova', 'list']), { timeout: 120_000 }).not.toContain('second')
   })
 })
 
