@@ -51,7 +51,10 @@ export async function seed(store: Store, passwords: Passwords): Promise<void> {
       [passwords.admin, 'service', ['admin', 'member', 'reader']],
     ],
     demo: [[passwords.demo, 'demo', ['member', 'reader', 'creator', 'load-balancer_member']]],
-    octavia: [[passwords.service, 'service', ['admin', 'member', 'reader', 'service', 'creator']]],
+    octavia: [
+      [passwords.service, 'service', ['admin', 'member', 'reader', 'service', 'creator']],
+      [passwords.service, 'admin', ['admin', 'member', 'reader', 'service']],
+    ],
   }
   for (const [name, given] of Object.entries(grants)) {
     const default_project_id = projects[given[0]![1]]!.id
