@@ -1,4 +1,5 @@
 /** The cloud told to misbehave: rules by service, method and path that delay, lose, double or refuse what is asked. */
+import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 export type FaultRule = {
@@ -24,6 +25,8 @@ export type FaultRule = {
 /** All rules in force. A restart of the cloud forgets them. */
 export class Faults {
   readonly #rules = new Map<string, FaultRule>()
+  /** Marks a late request, which has met its rule already. Nobody else knows it. */
+  readonly #late = randomUUID()
   #next = 1
 
   add(rule: Omit<FaultRule, 'id' | 'met' | 'times'> & { times?: number }): FaultRule {
@@ -55,6 +58,7 @@ export class Faults {
 
   /** Lets the first rule that fits act on a request. */
   async meet(service: FaultRule['service'], request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (request.headers['x-pocket-late'] === this.#late) return
     const path = request.url.split('?')[0]!
     const rule = this.list().find(
       r =>
@@ -103,7 +107,7 @@ export class Faults {
         await request.server.inject({
           method: method as 'POST',
           url,
-          headers,
+          headers: { ...headers, 'x-pocket-late': this.#late },
           ...(body.length > 0 ? { payload: body } : {}),
         })
         return
