@@ -62,7 +62,7 @@ export function rightAccount(amphorae: Map<string, string>): Account {
   }
 }
 
-export type ListedProcess = { pid: number; args: string; netns: string }
+export type ListedProcess = { pid: number; args: string; userns: string }
 
 /** All processes of a stack, as the machine sees them. */
 export function processesOf(stack: Stack): ListedProcess[] {
@@ -78,16 +78,16 @@ export function processesOf(stack: Stack): ListedProcess[] {
   return below(stack.firstProcess()).flatMap(pid => {
     try {
       const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-      return [{ pid, args, netns: fs.readlinkSync(`/proc/${pid}/ns/net`) }]
+      return [{ pid, args, userns: fs.readlinkSync(`/proc/${pid}/ns/user`) }]
     } catch {
       return []
     }
   })
 }
 
-/** The network namespaces in which processes of the stack run: one more for each server. */
+/** The user namespaces in which processes of the stack run: each server has one of its own. */
 export function namespacesOf(stack: Stack): number {
-  return new Set(processesOf(stack).map(({ netns }) => netns)).size
+  return new Set(processesOf(stack).map(({ userns }) => userns)).size
 }
 
 /** Kills a daemon of the stack (`ottavia serve ROLE`) as the machine would when it runs out of memory. */
