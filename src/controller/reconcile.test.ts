@@ -42,6 +42,7 @@ function rig(ensures: Record<string, Ensure>, clock_step_ms = 10) {
   const controller = new AbortController()
   const around = {
     signal: controller.signal,
+    late_effect_s: 60,
     now: () => {
       now_ms += clock_step_ms
       return new Date(now_ms)
@@ -54,7 +55,12 @@ function rig(ensures: Record<string, Ensure>, clock_step_ms = 10) {
       }),
   }
   const provider = { name: 'test', due: () => [flow('test', steps)], clients: () => null, classify: () => null }
-  return { run: (look = false) => reconcile(provider, ledger, around, look), lines, state, controller }
+  return {
+    run: () => reconcile(provider, ledger, around, { look: false, unfinished: false }),
+    lines,
+    state,
+    controller,
+  }
 }
 
 describe('the runner', () => {

@@ -23,7 +23,7 @@ export type FaultRule = {
 }
 
 const actions = [
-  /** Nothing happens for delay_ms; then what was asked, unless the client has gone meanwhile. */
+  /** Nothing happens for delay_ms; then what was asked, whether or not the client still waits: servers do not notice. */
   'hang_before',
   /** What was asked happens, and the connection ends without an answer. */
   'lose_answer',
@@ -138,7 +138,7 @@ async function act(rule: FaultRule, request: FastifyRequest, reply: FastifyReply
   switch (rule.action) {
     case 'hang_before':
       await pause(rule.delay_ms ?? minute_ms)
-      return request.raw.socket.destroyed ? reply.hijack() : go()
+      return go()
     case 'late_effect':
       request.raw.socket.destroy()
       await pause(rule.delay_ms ?? 1_000)

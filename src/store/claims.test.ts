@@ -68,7 +68,7 @@ describe('claims', () => {
     expect(await renew(pool, old, 30)).toBe(false)
     await expect(transaction(pool, tx => fence(tx, old))).rejects.toThrow(ClaimLost)
     await transaction(pool, tx => fence(tx, next))
-    await release(pool, old, { wait_ms: 0, failed: false, look: false }) // has no effect any more
+    await release(pool, old, { wait_ms: 0, failed: false, look: false, unfinished: false }) // has no effect any more
     expect(await renew(pool, next, 30)).toBe(true)
   })
 
@@ -76,8 +76,8 @@ describe('claims', () => {
     const claim = (await claimNext(pool, 'c', 30))!
     const other = (await claimNext(pool, 'c', 30))!
     await transaction(pool, tx => wake(tx, claim.load_balancer_id))
-    await release(pool, claim, { wait_ms: 3_600_000, failed: false, look: true })
-    await release(pool, other, { wait_ms: 3_600_000, failed: true, look: true })
+    await release(pool, claim, { wait_ms: 3_600_000, failed: false, look: true, unfinished: false })
+    await release(pool, other, { wait_ms: 3_600_000, failed: true, look: true, unfinished: false })
     const again = (await claimNext(pool, 'c', 30))!
     expect(again.load_balancer_id).toBe(claim.load_balancer_id)
     expect(again.look).toBe(false) // there is something to do; the audit can wait

@@ -1,4 +1,5 @@
 /** Raw calls of the load balancing API in both dialects, as a user of the stack. */
+import type { Status } from '../../src/cli/world/status.ts'
 import type { Stack } from './stack.ts'
 
 /** `T` is what the caller expects of the body. */
@@ -9,17 +10,19 @@ export class Api {
   readonly #token: string
   readonly #octavia: string
   readonly #neutron: string
+  readonly #nova: string
 
-  private constructor(token: string, octavia: string, neutron: string) {
+  private constructor(token: string, endpoints: Status['endpoints']) {
     this.#token = token
-    this.#octavia = octavia
-    this.#neutron = neutron
+    this.#octavia = endpoints.load_balancer
+    this.#neutron = endpoints.network
+    this.#nova = endpoints.compute.replace('/v2.1', '')
   }
 
   static async of(stack: Stack, user: 'admin' | 'demo'): Promise<Api> {
     const token = (await stack.client(user, 'openstack', 'token', 'issue', '-f', 'value', '-c', 'id')).trim()
     const { endpoints } = await stack.status()
-    return new Api(token, endpoints.load_balancer, endpoints.network)
+    return new Api(token, endpoints)
   }
 
   /** `path` below /v2.0/lbaas of the Octavia dialect. */
@@ -35,6 +38,11 @@ export class Api {
   /** Any other path of Neutron. */
   network<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#neutron}/v2.0/${path}`, method, body)
+  }
+
+  /** `path` of Nova, with its version. */
+  compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+    return this.#send(`${this.#nova}/${path}`, method, body)
   }
 
   async #send<T>(url: string, method: string, body?: unknown): Promise<Answer<T>> {

@@ -56,6 +56,7 @@ export async function writeOptions(
       amp_flavor_id: amphora_flavor_id,
       amp_boot_network_list: cloud.management_network_id,
       amp_secgroup_list: cloud.amphora_group_id,
+      late_effect_s: 10, // the pocket cloud is quick
     },
     haproxy_amphora: { bind_port: agent_port },
     health_manager: {
