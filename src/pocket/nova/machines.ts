@@ -175,11 +175,18 @@ export class Machines {
     if (server.status === 'BUILD') return this.build(server.id)
     const up = server.status !== 'ERROR' && (server.status !== 'SHUTOFF' || server.task_state === 'powering-on')
     if (!up || this.#parts.faults.dead(server.host)) return
-    if (runs && server.task_state === null) return
+    // it has outlived the cloud: a port may have been bound to it, or its rules changed, in our last moment
+    if (runs && server.task_state === null) return this.#inOrder(server.id, () => this.#plugAll(server.id))
     await this.#inOrder(server.id, async () => {
       const now = this.#current(server.id)
       if (now) await this.#boot(now)
     })
+  }
+
+  async #plugAll(server_id: string): Promise<void> {
+    const { fabric, ports } = this.#parts
+    for (const port of ports.ofServer(server_id)) await fabric.plug(server_id, ports.fabricPort(port))
+    await ports.linked(server_id, 'ACTIVE')
   }
 
   async #remove(server_id: string): Promise<void> {
