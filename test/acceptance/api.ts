@@ -1,25 +1,38 @@
 /** Raw calls of the load balancing API in both dialects, as a user of the stack. */
-import type { Stack } from './stack.ts'
+import type { Status } from '../../src/cli/world/status.ts'
+import { eventually, type Stack } from './stack.ts'
 
 /** `T` is what the caller expects of the body. */
 export type Answer<T> = { status: number; body: T }
+
+/** An object as the API shows it: what the tests read of it. */
+export type Made = {
+  id: string
+  name: string
+  provisioning_status: string
+  operating_status: string
+  vip_address: string
+  vip_port_id: string
+  project_id: string
+}
 
 /** One user's session. */
 export class Api {
   readonly #token: string
   readonly #octavia: string
   readonly #neutron: string
+  readonly #compute: string
 
-  private constructor(token: string, octavia: string, neutron: string) {
+  private constructor(token: string, { load_balancer, network, compute }: Status['endpoints']) {
     this.#token = token
-    this.#octavia = octavia
-    this.#neutron = neutron
+    this.#octavia = load_balancer
+    this.#neutron = network
+    this.#compute = compute
   }
 
   static async of(stack: Stack, user: 'admin' | 'demo'): Promise<Api> {
     const token = (await stack.client(user, 'openstack', 'token', 'issue', '-f', 'value', '-c', 'id')).trim()
-    const { endpoints } = await stack.status()
-    return new Api(token, endpoints.load_balancer, endpoints.network)
+    return new Api(token, (await stack.status()).endpoints)
   }
 
   /** `path` below /v2.0/lbaas of the Octavia dialect. */
@@ -35,6 +48,43 @@ export class Api {
   /** Any other path of Neutron. */
   network<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#neutron}/v2.0/${path}`, method, body)
+  }
+
+  /** Any path of Nova, e.g. `/pocket/faults` of the pocket cloud. */
+  compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+    return this.#send(`${new URL(this.#compute).origin}${path}`, method, body)
+  }
+
+  /** Creates an object of the Octavia dialect and answers with it; rejects when it is refused. */
+  async made(path: string, singular: string, fields: Record<string, unknown>): Promise<Made> {
+    const { status, body } = await this.octavia('POST', path, { [singular]: fields })
+    if (status !== 201) throw new Error(`POST ${path}: ${status} ${JSON.stringify(body)}`)
+    return body[singular] as Made
+  }
+
+  /** Waits until the load balancer is ACTIVE; gives up at once when it is in ERROR. */
+  async settled(id: string): Promise<Made> {
+    const lb = await eventually(`load balancer ${id} settled`, async () => {
+      const { body } = await this.octavia<{ loadbalancer: Made }>('GET', `loadbalancers/${id}`)
+      return body.loadbalancer.provisioning_status.startsWith('PENDING') ? null : body.loadbalancer
+    })
+    if (lb.provisioning_status !== 'ACTIVE') throw new Error(`load balancer ${id} is ${JSON.stringify(lb)}`)
+    return lb
+  }
+
+  /** Deletes the load balancer with all it has and waits until it is gone. */
+  async removed(id: string): Promise<void> {
+    const { status, body } = await this.octavia('DELETE', `loadbalancers/${id}?cascade=true`)
+    if (status !== 204 && status !== 404) throw new Error(`DELETE ${id}: ${status} ${JSON.stringify(body)}`)
+    await eventually(`load balancer ${id} gone`, async () => {
+      return (await this.octavia('GET', `loadbalancers/${id}`)).status === 404
+    })
+  }
+
+  /** The id of the subnet of that name. */
+  async subnet(name: string): Promise<string> {
+    const { body } = await this.network<{ subnets: { id: string }[] }>('GET', `subnets?name=${name}`)
+    return body.subnets[0]!.id
   }
 
   async #send<T>(url: string, method: string, body?: unknown): Promise<Answer<T>> {

@@ -15,10 +15,16 @@ export class Stack {
   #output = ''
 
   readonly #ottavia: string
+  readonly #variables: Record<string, string>
 
-  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. */
-  constructor(dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')), checkout = repository) {
+  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. `variables` join its environment. */
+  constructor(
+    dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')),
+    checkout = repository,
+    variables: Record<string, string> = {},
+  ) {
     this.dir = dir
+    this.#variables = variables
     this.#ottavia = path.join(checkout, 'ottavia')
   }
 
@@ -26,6 +32,7 @@ export class Stack {
   async up(...options: string[]): Promise<Status> {
     const up = spawn(this.#ottavia, ['up', '--state', this.dir, '--json', ...options], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#variables },
     })
     this.#up = up
     this.#output = ''
@@ -90,6 +97,16 @@ export class Stack {
   /** A command as a host on the network private. */
   exec(...command: string[]): Promise<Ran> {
     return this.run('exec', '--', ...command)
+  }
+
+  /** What asking the URL `count` times, from a host on the network private, is answered: text to how often. */
+  async answers(url: string, count: number): Promise<Record<string, number>> {
+    const ask = `for i in $(seq ${count}); do curl -gsS --max-time 5 '${url}' || echo; done`
+    const { stdout, stderr } = await this.exec('sh', '-c', ask)
+    const counts: Record<string, number> = {}
+    for (const line of stdout.trim().split('\n')) counts[line] = (counts[line] ?? 0) + 1
+    if (stderr !== '') counts[stderr.trim()] = 1
+    return counts
   }
 
   /** A genuine client's command as that user; rejects when it fails. */
