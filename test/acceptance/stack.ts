@@ -116,6 +116,17 @@ export class Stack {
     return ran.stdout
   }
 
+  /** Commands of the genuine `openstack`, typed into one session of it; answers with what each said as JSON (`-f json` is
+   *  added). Rejects when any of them complained. */
+  async typed<T = Record<string, unknown>>(user: 'admin' | 'demo', ...commands: string[]): Promise<T[]> {
+    const input = commands.map(command => `${command} -f json\n`).join('')
+    const { stdout, stderr } = await execute(['openstack'], await this.environment(user), input)
+    if (stderr !== '') throw new Error(`${input}: ${stderr}`)
+    const documents = stdout.split(/^(?=[{[])/m).map(text => JSON.parse(text) as T)
+    if (documents.length !== commands.length) throw new Error(`${input}: ${stdout}`)
+    return documents
+  }
+
   async tryClient(user: 'admin' | 'demo', ...command: string[]): Promise<Ran> {
     return execute(command, await this.environment(user))
   }
@@ -155,12 +166,13 @@ export async function eventually<T>(
   throw new Error(`${what}: not within ${limit_s} s${last ? `; ${String(last)}` : ''}`)
 }
 
-function execute(argv: string[], env: Record<string, string>): Promise<Ran> {
+function execute(argv: string[], env: Record<string, string>, input: string | null = null): Promise<Ran> {
   return new Promise(resolve => {
     const options = { env: { ...process.env, ...env }, maxBuffer: 64 << 20 }
-    execFile(argv[0]!, argv.slice(1), options, (error, stdout, stderr) => {
+    const child = execFile(argv[0]!, argv.slice(1), options, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === 'number' ? error.code : 1) : 0
       resolve({ status, stdout, stderr })
     })
+    if (input !== null) child.stdin!.end(input)
   })
 }
