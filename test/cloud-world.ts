@@ -3,8 +3,9 @@ import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
 
-/** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. */
-export type Death = { call: number; when: 'before' | 'after' } | null
+/** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. Late: the effect comes
+ *  when its successors have made `behind` more calls, or are through with their work. */
+export type Death = { call: number; when: 'before' | 'after' } | { call: number; when: 'late'; behind: number } | null
 
 export class Died extends Error {}
 
@@ -26,7 +27,9 @@ export class CloudWorld {
   readonly groups = new Map<string, Group>()
   effects = 0
   death: Death = null
+  #late: { due: number; effect: () => Promise<unknown> } | null = null
   #ids = 0
+  #amphorae = 0
 
   constructor() {
     this.ports.set(
@@ -59,8 +62,14 @@ export class CloudWorld {
     }
   }
 
+  /** What is still under way arrives. */
+  async arrive(): Promise<void> {
+    const late = this.#late
+    this.#late = null
+    await late?.effect().catch(() => {}) // nobody hears that it failed
+  }
+
   clients(): Clients {
-    let amphorae = 0
     return {
       nova: this.#mortal({
         server: async (id: string) => this.#shown(this.servers.get(id)),
@@ -133,7 +142,7 @@ export class CloudWorld {
         security_group_ids: ['mgmt-group'],
         ssh_key_name: null,
       },
-      newId: () => `amphora-${++amphorae}-${this.#id()}`,
+      newId: () => `amphora-${++this.#amphorae}`,
     }
   }
 
@@ -197,14 +206,17 @@ export class CloudWorld {
     box.plugged.add(mac)
   }
 
-  /** Every call counts; the one that the death names has its effect, or not, and does not come back. */
+  /** Every call counts; the one that the death names has its effect, or not yet, or not at all, and does not come back. */
   #mortal<T extends Record<string, (...args: never[]) => Promise<unknown>>>(calls: T): T {
     const wrapped = Object.entries(calls).map(([name, call]) => [
       name,
       async (...args: never[]) => {
         const number = ++this.effects
+        if (this.#late && number > this.#late.due) await this.arrive()
         const dies = this.death?.call === number ? this.death.when : null
-        if (dies === 'before') throw new Died()
+        if (this.death?.when === 'late' && dies)
+          this.#late = { due: number + this.death.behind, effect: () => call(...args) }
+        if (dies === 'before' || dies === 'late') throw new Died()
         const result = await call(...args)
         if (dies === 'after') throw new Died()
         return result
@@ -295,6 +307,9 @@ export class CloudWorld {
 
   #rule(rule: Group['security_group_rules'][number]) {
     const group = this.groups.get(rule.security_group_id)!
+    const opens = (r: typeof rule) => `${r.protocol} ${r.port_range_min} ${r.remote_ip_prefix}`
+    if (group.security_group_rules.some(known => opens(known) === opens(rule)))
+      throw new CloudError('network', 409, 'SecurityGroupRuleExists', 'exists', null)
     const made = { ...rule, id: `rule-${this.#id()}` }
     group.security_group_rules = [...group.security_group_rules, made]
     return made

@@ -30,7 +30,8 @@ export async function settleVip(
     } catch (error) {
       const exhausted = error instanceof CloudError && error.code === 'IpAddressGenerationFailure'
       if (exhausted && i < candidates.length - 1) continue // the network's next subnet may have an address left
-      await reservations.abandon(context.pool, load_balancer_id)
+      // a port that may still come is left to the reservation's age: the sweeper must not be faster than it
+      if (!(error instanceof CloudError && error.unsure)) await reservations.abandon(context.pool, load_balancer_id)
       throw error instanceof CloudError ? refusedPort(context, error, subnet, fields) : error
     }
   }

@@ -14,7 +14,7 @@ export type EmbeddedPostgres = {
 
 /** Starts the server on `data_dir`, which it initialises at the first time. The socket lies in `socket_dir`
  *  (short: Unix sockets' paths end at 107 bytes). PostgreSQL refuses uid 0, so it runs in a user namespace of its own
- *  in which our uid is called 1000; the files belong to us. It dies with the process that started it. */
+ *  in which our uid is called 1; the files belong to us. It dies with the process that started it. */
 export async function startPostgres(data_dir: string, socket_dir: string): Promise<EmbeddedPostgres> {
   fs.mkdirSync(data_dir, { recursive: true, mode: 0o700 })
   fs.mkdirSync(socket_dir, { recursive: true, mode: 0o700 })
@@ -54,7 +54,8 @@ export async function startPostgres(data_dir: string, socket_dir: string): Promi
   return { url: urlOf(socket_dir, 'ottavia'), pid: server.pid!, exited, stop }
 }
 
-const asUser = ['--user', '--map-user=1000', '--map-group=1000']
+/** Uid 1, daemon: initdb looks its own name up, and this one is in every passwd. */
+const asUser = ['--user', '--map-user=1', '--map-group=1']
 
 function urlOf(socket_dir: string, database: string): string {
   return `postgres://ottavia@/${database}?host=${encodeURIComponent(socket_dir)}`

@@ -1,9 +1,11 @@
 /** What a person sees when the stack is up: what answers, where the APIs are, and the lines to go on with. */
 import type { State } from './state.ts'
 import { defaultStateDir } from './state.ts'
+import type { Answers } from './world/demo.ts'
 import type { Status } from './world/status.ts'
 
-export function welcome(state: State, status: Status): string {
+/** A page for a person. `answers`: how often each text came back through demo-lb's VIP, where that was just tried. */
+export function welcome(state: State, status: Status, answers: Answers = {}): string {
   const own = state.dir === defaultStateDir ? '' : ` --state ${state.dir}`
   const lb = status.load_balancers.find(l => l.host_address !== null)
   const servers = status.servers.map(s => [s.name, s.status, s.addresses.join('  ')])
@@ -15,8 +17,9 @@ export function welcome(state: State, status: Status): string {
   const e = status.endpoints
   const member = 'neutron lbaas-member-create --subnet private-subnet --protocol-port 80 --address'
   const addresses = status.servers.filter(s => s.name.startsWith('web')).map(s => s.addresses[0] ?? '')
+  const tried = Object.entries(answers).map(([text, count]) => [`“${text}”`, '', `${count} times`])
   return `
-${table([['load balancer', '', 'VIP'], ...balancers])}
+${tried.length > 0 ? `${table([['answered through the VIP', '', ''], ...tried])}\n` : ''}${table([['load balancer', '', 'VIP'], ...balancers])}
 ${table([['server', '', 'addresses'], ...servers])}
 ${table([
   ['API', '', ''],

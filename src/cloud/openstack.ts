@@ -26,8 +26,17 @@ export class CloudError extends Error {
   readonly code: string
   readonly request_id: string | null
   readonly kind: CloudErrorKind
+  /** Whether something may have been made nevertheless, or may still be: a POST that nobody answered, or a server's error. */
+  readonly unsure: boolean
 
-  constructor(service: string, status: number, code: string, message: string, request_id: string | null) {
+  constructor(
+    service: string,
+    status: number,
+    code: string,
+    message: string,
+    request_id: string | null,
+    method: string | null = null,
+  ) {
     super(`${service}: ${message}${request_id ? ` (${request_id})` : ''}`)
     this.name = 'CloudError'
     this.service = service
@@ -35,6 +44,7 @@ export class CloudError extends Error {
     this.code = code
     this.request_id = request_id
     this.kind = kindOf(status, code)
+    this.unsure = method === 'POST' && (status === 0 || status >= 500)
   }
 }
 
@@ -71,7 +81,7 @@ export class OpenStack {
         this.#session = null // revoked or expired before its time
         continue
       }
-      if (answer.status >= 400) throw errorOf(service, answer)
+      if (answer.status >= 400) throw errorOf(service, method, answer)
       return answer
     }
   }
@@ -99,7 +109,7 @@ export class OpenStack {
       },
     }
     const answer = await this.#send('identity', 'POST', `${c.auth_url}/auth/tokens`, null, { body, signal })
-    if (answer.status >= 400) throw errorOf('identity', answer)
+    if (answer.status >= 400) throw errorOf('identity', 'GET', answer)
     const { token } = answer.body as { token: TokenBody }
     return new Session(String(answer.headers['x-subject-token']), token, c)
   }
@@ -145,7 +155,7 @@ export class OpenStack {
         const what = timeout.aborted
           ? `no answer in ${(options.timeout_ms ?? 60_000) / 1000} s`
           : (error as Error).message
-        throw new CloudError(service, 0, code, `${method} ${new URL(url).pathname}: ${what}`, null)
+        throw new CloudError(service, 0, code, `${method} ${new URL(url).pathname}: ${what}`, null, method)
       }
     }
   }
@@ -192,7 +202,7 @@ function kindOf(status: number, code: string): CloudErrorKind {
 }
 
 /** The services' error bodies differ: Keystone and Nova wrap by kind, Neutron by NeutronError, Glance answers HTML. */
-function errorOf(service: ServiceType, answer: CloudAnswer): CloudError {
+function errorOf(service: ServiceType, method: string, answer: CloudAnswer): CloudError {
   const header = answer.headers['x-openstack-request-id'] ?? answer.headers['x-compute-request-id']
   const request_id = typeof header === 'string' ? header : null
   const { status, body } = answer
@@ -201,7 +211,7 @@ function errorOf(service: ServiceType, answer: CloudAnswer): CloudError {
     if (typeof inner === 'object' && inner !== null) {
       const { type, message } = inner as { type?: unknown; message?: unknown }
       const code = typeof type === 'string' ? type : key === 'error' ? '' : key
-      if (typeof message === 'string') return new CloudError(service, status, code, message, request_id)
+      if (typeof message === 'string') return new CloudError(service, status, code, message, request_id, method)
     }
   }
   const text =
@@ -211,7 +221,7 @@ function errorOf(service: ServiceType, answer: CloudAnswer): CloudError {
           .replace(/\s+/g, ' ')
           .trim()
       : ''
-  return new CloudError(service, status, '', text.slice(0, 300) || `HTTP status ${status}`, request_id)
+  return new CloudError(service, status, '', text.slice(0, 300) || `HTTP status ${status}`, request_id, method)
 }
 
 function parse(text: string, type: string | string[] | undefined): unknown {

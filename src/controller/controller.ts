@@ -19,6 +19,7 @@ export type ControllerOptions = {
   max_workers: number
   lease_s: number
   look_again_s: number
+  late_effect_s: number
   log: Log
 }
 
@@ -64,7 +65,7 @@ export function startController(options: ControllerOptions): { close: () => Prom
 }
 
 async function workOn(options: ControllerOptions, claim: Claim, closing: AbortSignal): Promise<void> {
-  const { pool, providers, lease_s, look_again_s, log } = options
+  const { pool, providers, lease_s, look_again_s, late_effect_s, log } = options
   const lost = new AbortController()
   const signal = AbortSignal.any([closing, lost.signal])
   const stopRenewing = keepRenewing(pool, claim, lease_s, lost)
@@ -73,23 +74,25 @@ async function workOn(options: ControllerOptions, claim: Claim, closing: AbortSi
     const tree = await ledger.load()
     const provider = tree && providers.get(tree.load_balancer.provider)
     if (tree && !provider) throw new Error(`no provider is called ${tree.load_balancer.provider}`)
-    const around = { signal, now: () => new Date(), random: Math.random, pause }
-    const rest = provider ? await reconcile(provider, ledger, around, claim.look) : ({ kind: 'gone' } as const)
+    const around = { signal, now: () => new Date(), random: Math.random, pause, late_effect_s }
+    const rest = provider ? await reconcile(provider, ledger, around, claim) : ({ kind: 'gone' } as const)
     if (rest.kind === 'gone') return // the claim's row went with the load balancer's
     // what is settled is compared with the world after a while; what is parked is tried again, slowly where it may not help
     const wait_ms =
       rest.kind === 'settled'
         ? look_again_s * 1000
-        : backoff_ms(claim.attempts + 1, rest.soon ? 1_000 : 10_000, rest.soon ? 30_000 : 300_000, Math.random())
-    await release(pool, claim, { wait_ms, failed: rest.kind === 'parked', look: rest.kind === 'settled' })
+        : rest.kind === 'later'
+          ? Math.max(0, rest.until.getTime() - Date.now())
+          : backoff_ms(claim.attempts + 1, rest.soon ? 1_000 : 10_000, rest.soon ? 30_000 : 300_000, Math.random())
+    const then = { wait_ms, failed: rest.kind === 'parked', look: rest.kind === 'settled', unfinished: false }
+    await release(pool, claim, then)
   } catch (error) {
     if (signal.aborted)
       log.info({ load_balancer_id: claim.load_balancer_id }, `let go: ${(signal.reason as Error).message}`)
     else log.error({ load_balancer_id: claim.load_balancer_id, err: error }, 'the work on a load balancer failed')
     // where the database is away the lease ends by itself
-    await release(pool, claim, { wait_ms: closing.aborted ? 0 : 2_000, failed: !signal.aborted, look: true }).catch(
-      () => {},
-    )
+    const wait_ms = closing.aborted ? 0 : 2_000
+    await release(pool, claim, { wait_ms, failed: !signal.aborted, look: true, unfinished: true }).catch(() => {})
   } finally {
     stopRenewing()
   }

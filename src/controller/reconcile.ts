@@ -7,8 +7,9 @@ import { backoff_ms, type Classify, type Outcome, outcomeOf } from './outcome.ts
 export type Provider<Clients> = {
   name: string
   due: (tree: Tree) => Flow<Clients>[]
-  /** Clients whose calls abort with the signal and carry the claim's token where the other side understands it. */
-  clients: (tree: Tree, token: bigint, signal: AbortSignal) => Clients
+  /** Clients whose calls carry the claim's token where the other side understands it. They abort when the claim is lost;
+   *  those that make nothing may abort with the step as well. */
+  clients: (tree: Tree, token: bigint, signals: { claim: AbortSignal; step: AbortSignal }) => Clients
   classify: Classify
 }
 
@@ -36,10 +37,20 @@ export type Surroundings = {
   now: () => Date
   random: () => number
   pause: (wait_ms: number, signal: AbortSignal) => Promise<void>
+  /** How long after a call without an answer its effect may still come. */
+  late_effect_s: number
 }
 
-/** How the work ended: nothing is left; something is parked (and whether trying soon may help); or the tree is gone. */
-export type Rest = { kind: 'settled' } | { kind: 'gone' } | { kind: 'parked'; soon: boolean }
+/** How the tree was found: `look` when the world is to be asked first, `unfinished` when another's work was cut short. */
+export type Arrival = { look: boolean; unfinished: boolean }
+
+/** How the work ended: nothing is left; the tree is gone; something is parked (and whether trying soon may help); or all
+ *  that is left has a time of its own. */
+export type Rest =
+  | { kind: 'settled' }
+  | { kind: 'gone' }
+  | { kind: 'parked'; soon: boolean }
+  | { kind: 'later'; until: Date }
 
 /** Works until nothing is left or all that is left is parked. With `look`, first asks the world whether the recorded facts
  *  still hold: after a crash, for the audit, before a failover. Rejects when the claim is lost. */
@@ -47,25 +58,38 @@ export async function reconcile<Clients>(
   provider: Provider<Clients>,
   ledger: Ledger,
   around: Surroundings,
-  look: boolean,
+  arrival: Arrival,
 ): Promise<Rest> {
   const parked = new Map<string, Outcome>()
-  if (look) await lookAtWorld(provider, ledger, around)
+  if (arrival.unfinished) {
+    const tree = await ledger.load()
+    if (tree) await ledger.record(tree, lateEffects(around))
+  }
+  if (arrival.look) await lookAtWorld(provider, ledger, around)
   for (;;) {
     around.signal.throwIfAborted()
     const tree = await ledger.load()
     if (!tree) return { kind: 'gone' }
     const due = nextDue(provider.due(tree), tree, d => parked.has(keyOf(d)))
-    if (due.length === 0) {
-      if (parked.size === 0) return { kind: 'settled' }
-      return { kind: 'parked', soon: [...parked.values()].some(outcome => outcome.kind === 'transient') }
-    }
+    if (due.length === 0) return restOf([...parked.values()])
     const outcomes = await Promise.all(due.map(d => runStep(provider, ledger, around, tree, d)))
     due.forEach((d, index) => {
       const outcome = outcomes[index]
       if (outcome) parked.set(keyOf(d), outcome)
     })
   }
+}
+
+function restOf(parked: Outcome[]): Rest {
+  if (parked.length === 0) return { kind: 'settled' }
+  const later = parked.flatMap(outcome => (outcome.kind === 'later' ? [outcome.until.getTime()] : []))
+  if (later.length === parked.length) return { kind: 'later', until: new Date(Math.min(...later)) }
+  return { kind: 'parked', soon: parked.some(outcome => outcome.kind === 'transient') }
+}
+
+/** From now on something may appear that nobody hears of. */
+function lateEffects({ now, late_effect_s }: Surroundings): Facts {
+  return { load_balancer: { late_effects_until: new Date(now().getTime() + late_effect_s * 1000).toISOString() } }
 }
 
 /** Runs one step until it has succeeded (null), or until trying on makes no sense now. */
@@ -96,6 +120,11 @@ async function runStep<Clients>(
         around.signal.throwIfAborted()
         if (superseded.signal.aborted) return null // plan again: there is something newer
         const outcome = outcomeOf(error, provider.classify)
+        if (outcome.kind === 'later') {
+          await line('waiting', outcome.text)
+          return outcome
+        }
+        if (outcome.kind === 'transient' && outcome.unsure) await ledger.record(tree, lateEffects(around))
         failures++
         const elapsed_s = (around.now().getTime() - begin_ms) / 1000
         if (outcome.kind === 'transient' && elapsed_s < step.deadline_s) {
@@ -115,7 +144,7 @@ async function runStep<Clients>(
 }
 
 /** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay. */
-function factsOfFailure(tree: Tree, outcome: Outcome): Facts {
+function factsOfFailure(tree: Tree, outcome: Exclude<Outcome, { kind: 'later' }>): Facts {
   if (outcome.kind === 'transient') return { load_balancer: { reason: outcome.text } }
   const reason = outcome.kind === 'permanent' ? outcome.reason : `internal error: ${outcome.text}`
   const failed = { provisioning_status: 'ERROR' as const, reason }
@@ -156,7 +185,7 @@ function contextOf<Clients>(
   signal: AbortSignal,
   say: (text: string) => void,
 ): StepContext<Clients> {
-  const clients = provider.clients(tree, ledger.token, signal)
+  const clients = provider.clients(tree, ledger.token, { claim: around.signal, step: signal })
   return { clients, say, signal, now: around.now, pause: wait_ms => around.pause(wait_ms, signal) }
 }
 

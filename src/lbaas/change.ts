@@ -92,6 +92,7 @@ function createLoadBalancer(
     vip_gateway: vip.gateway,
     security_group_id: null,
     security_group_rules: null,
+    late_effects_until: null,
     server_group_id: null,
     gone: [],
   }

@@ -16,6 +16,7 @@ import {
   type Row,
   resource,
   string,
+  time,
   uuid,
 } from './resource.ts'
 
@@ -83,6 +84,12 @@ export const loadBalancer = resource({
       null: true,
       state: 'fact',
       doc: 'The anti-affinity group of its servers.',
+    }),
+    late_effects_until: time({
+      null: true,
+      state: 'fact',
+      shown: false,
+      doc: 'Until when a call whose answer was lost may still have its effect; null when none is out.',
     }),
     gone: fact<string[]>()({ state: 'fact', doc: 'What its removal has already taken out of the cloud.' }),
     ...lifecycle,

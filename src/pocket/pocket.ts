@@ -10,6 +10,7 @@ import type { Network, Port } from './neutron/documents.ts'
 import { neutron } from './neutron/neutron.ts'
 import { Ports } from './neutron/ports.ts'
 import { Quotas } from './neutron/quotas.ts'
+import type { Server } from './nova/documents.ts'
 import { Machines } from './nova/machines.ts'
 import { nova } from './nova/nova.ts'
 import { type Passwords, seed } from './seed.ts'
@@ -38,7 +39,7 @@ export async function startPocket(options: PocketOptions): Promise<{ close: () =
   fs.mkdirSync(images_dir, { recursive: true, mode: 0o700 })
   const store = await Store.open(options.database_url)
   await seed(store, options.passwords)
-  const faults = new Faults()
+  const faults = new Faults(server_id => store.get<Server>('server', server_id)?.host ?? null)
   const tokens = new Tokens(store, endpoints.identity)
   const quotas = new Quotas(store)
   const ports = new Ports(store, fabric, quotas)
@@ -67,6 +68,7 @@ export async function startPocket(options: PocketOptions): Promise<{ close: () =
     .catch(error => log('servers could not all be booted again', { error: String(error) }))
   const close = async () => {
     await Promise.all(services.map(service => service.close()))
+    await machines.close()
     await resumed
     await store.close()
   }

@@ -1,6 +1,6 @@
 /** What lies in a new cloud: as the described system's devstack leaves it. Idempotent, by names. */
 import { newImage } from './glance/glance.ts'
-import { hexId, newAssignment, newProject, newUser } from './keystone/keystone.ts'
+import { hexId, newAssignment, newProject, newUser } from './keystone/documents.ts'
 import { type Assignment, hashPassword, type Project, passwordFits, type Role, type User } from './keystone/tokens.ts'
 import { poolsOf } from './neutron/addresses.ts'
 import { type Network, newNetwork, newSubnet } from './neutron/documents.ts'
@@ -35,7 +35,13 @@ export async function seed(store: Store, passwords: Passwords): Promise<void> {
       'load-balancer_admin',
     ].map(name => [
       name,
-      named<Role>('role', name, () => ({ id: hexId(), name, domain_id: null, description: null, options: {} })),
+      named<Role>('role', name, () => ({
+        id: hexId(),
+        name,
+        domain_id: null,
+        description: null,
+        options: ['admin', 'member', 'reader'].includes(name) ? { immutable: true } : {},
+      })),
     ]),
   )
   const grants: Record<string, [password: string, project: string, roles: string[]][]> = {
@@ -45,10 +51,14 @@ export async function seed(store: Store, passwords: Passwords): Promise<void> {
       [passwords.admin, 'service', ['admin', 'member', 'reader']],
     ],
     demo: [[passwords.demo, 'demo', ['member', 'reader', 'creator', 'load-balancer_member']]],
-    octavia: [[passwords.service, 'service', ['admin', 'member', 'reader', 'service', 'creator']]],
+    octavia: [
+      [passwords.service, 'service', ['admin', 'member', 'reader', 'service', 'creator']],
+      [passwords.service, 'admin', ['admin', 'member', 'reader', 'service']],
+    ],
   }
   for (const [name, given] of Object.entries(grants)) {
-    const user = named<User>('user', name, () => newUser(name, given[0]![0]))
+    const default_project_id = projects[given[0]![1]]!.id
+    const user = named<User>('user', name, () => ({ ...newUser(name, given[0]![0]), default_project_id }))
     if (!passwordFits(given[0]![0], user._password))
       changes.push(keep('user', { ...user, _password: hashPassword(given[0]![0]) }))
     for (const [, project, granted] of given)

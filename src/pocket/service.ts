@@ -28,8 +28,8 @@ export type SharedOptions = Pick<ServiceOptions, 'tokens' | 'faults' | 'log'>
 
 export type ServiceOptions = {
   name: 'identity' | 'image' | 'compute' | 'network'
-  /** The header that carries the request's id. */
-  request_id_header: string
+  /** Headers that carry the request's id. */
+  request_id_headers: string[]
   form: RefusalForm
   malformed: Refusal
   /** For a path that nothing answers. */
@@ -43,8 +43,9 @@ export type ServiceOptions = {
 export function service(options: ServiceOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
-    bodyLimit: 512 << 20,
-    routerOptions: { ignoreTrailingSlash: true },
+    // of what is read into memory; what is uploaded streams
+    bodyLimit: 4 << 20,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
     exposeHeadRoutes: true,
   })
   app.removeAllContentTypeParsers()
@@ -56,22 +57,23 @@ export function service(options: ServiceOptions): FastifyInstance {
       done(options.malformed)
     }
   })
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header(options.request_id_header, `req-${randomUUID()}`)
-    await options.faults.meet(options.name, request, reply)
+  app.addHook('onRequest', async (_request, reply) => {
+    const request_id = `req-${randomUUID()}`
+    for (const header of options.request_id_headers) reply.header(header, request_id)
   })
+  options.faults.watch(app, options.name)
   app.setErrorHandler((error, _request, reply) => refuse(reply, options, error))
   app.setNotFoundHandler((_request, reply) => refuse(reply, options, options.not_found))
   return app
 }
 
-/** Who sends the request; refuses it when nobody known does. */
-export function identityOf(request: FastifyRequest, tokens: Tokens): Identity {
+/** Who sends the request; refuses it when nobody known does, and says where to log in. */
+export function identityOf(request: FastifyRequest, tokens: Tokens, log_in_url = tokens.identity_url): Identity {
   const token = request.headers['x-auth-token']
   const identity = typeof token === 'string' ? tokens.identity(token) : null
   if (identity) return identity
   throw new Refusal(401, 'unauthorized', 'The request you have made requires authentication.', {
-    'www-authenticate': `Keystone uri="${tokens.identity_url}"`,
+    'www-authenticate': `Keystone uri="${log_in_url}"`,
   })
 }
 
@@ -118,8 +120,13 @@ function unexpected(options: ServiceOptions, error: unknown): Refusal {
 }
 
 /** The page that paste-based services answer with instead of JSON. */
-export function htmlPage(title: string, text: string): string {
-  return `<html>\n <head>\n  <title>${title}</title>\n </head>\n <body>\n  <h1>${title}</h1>\n  ${text}<br /><br />\n\n\n\n </body>\n</html>`
+export function htmlPage(title: string, text: string, detail = ''): string {
+  const [shown, more] = [escapeHtml(text), escapeHtml(detail)]
+  return `<html>\n <head>\n  <title>${title}</title>\n </head>\n <body>\n  <h1>${title}</h1>\n  ${shown}<br /><br />\n${more}\n\n\n </body>\n</html>`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
 }
 
 export const statusTitles: Record<number, string> = {

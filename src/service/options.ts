@@ -54,6 +54,12 @@ export const declarations = {
     loadbalancer_topology: choice(['SINGLE'], 'SINGLE', 'How many amphorae serve one load balancer.'),
     max_workers: number(5, 1, 1000, 'How many load balancers this controller works on side by side.'),
     lease_s: number(15, 2, 3600, 'How long a claim lasts without a sign of life of its controller.'),
+    late_effect_s: number(
+      60,
+      1,
+      3600,
+      'How long after a call without an answer the cloud may still carry it out; what came late is deleted then.',
+    ),
     look_again_s: number(600, 1, 86_400, 'How often a settled load balancer is compared with the world.'),
   },
   haproxy_amphora: {

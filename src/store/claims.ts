@@ -14,6 +14,8 @@ export type Claim = {
   attempts: number
   /** Whether the world is to be asked first: the last holder vanished, or it is time for an audit. */
   look: boolean
+  /** Whether the last holder ended in the middle of its work: a call of its may still have its effect. */
+  unfinished: boolean
   /** How often it had been woken when it was claimed; a later wake-up is not lost by letting go. */
   wakes: bigint
 }
@@ -39,14 +41,14 @@ export async function claimNext(pool: pg.Pool, owner: string, lease_s: number): 
     `update lbaas.claims c
         set token = c.token + 1, owner = $1, expires_at = now() + make_interval(secs => $2),
             look = false
-       from (select load_balancer_id, look or owner is not null as look
+       from (select load_balancer_id, look or owner is not null as look, owner is not null as unfinished
                from lbaas.claims
               where next_try_at <= now() and (expires_at is null or expires_at < now())
               order by next_try_at
               limit 1
                 for update skip locked) due
       where c.load_balancer_id = due.load_balancer_id
-      returning c.load_balancer_id, c.token, c.attempts, c.wakes, due.look`,
+      returning c.load_balancer_id, c.token, c.attempts, c.wakes, due.look, due.unfinished`,
     [owner, lease_s],
   )
   const row = rows[0]
@@ -64,20 +66,29 @@ export async function renew(pool: pg.Pool, claim: Claim, lease_s: number): Promi
   return rowCount === 1
 }
 
-/** Lets go. It is due again after `wait_ms`, at once if it was woken meanwhile. `look`: ask the world first then. */
+/** Lets go. It is due again after `wait_ms`, at once if it was woken meanwhile. `look`: ask the world first then.
+ *  `unfinished`: the work was broken off, so the next holder finds it as if we had died. */
 export async function release(
   pool: pg.Pool,
   claim: Claim,
-  then: { wait_ms: number; failed: boolean; look: boolean },
+  then: { wait_ms: number; failed: boolean; look: boolean; unfinished: boolean },
 ): Promise<void> {
   await pool.query(
     `update lbaas.claims
-        set owner = null, expires_at = null,
+        set owner = case when $7 then owner end, expires_at = null,
             attempts = case when wakes <> $3 then 0 when $5 then attempts + 1 else 0 end,
             look = $6 and wakes = $3,
             next_try_at = case when wakes <> $3 then now() else now() + make_interval(secs => $4) end
       where load_balancer_id = $1 and token = $2`,
-    [claim.load_balancer_id, String(claim.token), String(claim.wakes), then.wait_ms / 1000, then.failed, then.look],
+    [
+      claim.load_balancer_id,
+      String(claim.token),
+      String(claim.wakes),
+      then.wait_ms / 1000,
+      then.failed,
+      then.look,
+      then.unfinished,
+    ],
   )
 }
 

@@ -149,6 +149,25 @@ describe('a load balancer that still waits for its server', () => {
     await nothingLeft([lb.id, amphora_id])
   })
 
+  test('what the cloud makes of a lost request after the load balancer has gone does not stay either', async () => {
+    const fault = { service: 'compute', method: 'POST', path: '/servers$' }
+    await admin.compute('PUT', 'pocket/faults', { ...fault, action: 'late_effect', delay_ms: 6_000 })
+    await admin.compute('PUT', 'pocket/faults', { ...fault, action: 'hang_before', delay_ms: 12_000 })
+    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'late', vip_subnet_id: subnet_id })
+    await eventually('Nova was asked again', async () => {
+      const { body } = await admin.compute<{ faults: { met: number; action: string }[] }>('GET', 'pocket/faults')
+      return body.faults.some(rule => rule.action === 'hang_before' && rule.met > 0)
+    })
+    const amphora_id = /amphora ([0-9a-f-]{36}):/.exec((await stack.run('explain', lb.id)).stdout)![1]!
+    expect((await demo.octavia('DELETE', `loadbalancers/${lb.id}`)).status).toBe(204)
+    const servers = async () =>
+      JSON.stringify((await admin.compute('GET', 'v2.1/servers/detail?all_tenants=1')).body).includes(amphora_id)
+    await eventually('the late server', servers)
+    await eventually('the late server gone', async () => !(await servers()))
+    await demo.gone(lb.id)
+    await nothingLeft([lb.id, amphora_id])
+  })
+
   test('deleted right after its create, it goes as well', async () => {
     const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'brief', vip_subnet_id: subnet_id })
     await demo.removed(lb.id)

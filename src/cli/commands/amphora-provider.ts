@@ -24,12 +24,13 @@ export function amphoraProvider(os: OpenStack, options: Options): Provider<Clien
     due,
     classify,
     close: () => agents.close(),
-    clients: (tree, token, signal) => ({
-      nova: new Nova(os, signal),
-      neutron: new Neutron(os, signal),
-      glance: new Glance(os, signal),
+    clients: (tree, token, { claim, step }) => ({
+      // what the cloud was asked for it may make even if we do not wait for the answer: so we do
+      nova: new Nova(os, claim),
+      neutron: new Neutron(os, claim),
+      glance: new Glance(os, claim),
       agent: amphora =>
-        agents.of(amphora, { signal, token: { load_balancer_id: tree.load_balancer.id, value: token } }),
+        agents.of(amphora, { signal: step, token: { load_balancer_id: tree.load_balancer.id, value: token } }),
       issueCertificate: async amphora_id => {
         const now = Date.now()
         const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
@@ -57,7 +58,8 @@ export function amphoraProvider(os: OpenStack, options: Options): Provider<Clien
 /** The one place where errors of the cloud and of agents are sorted. */
 function classify(error: unknown): Transient | Permanent | null {
   if (error instanceof CloudError) {
-    if (error.kind === 'unavailable' || error.kind === 'conflict') return new Transient(`waiting for ${error.message}`)
+    if (error.kind === 'unavailable' || error.kind === 'conflict')
+      return new Transient(`waiting for ${error.message}`, { unsure: error.unsure })
     if (error.kind === 'over_quota') return new Permanent('A quota of the cloud has been met.', error.message)
     if (error.kind === 'forbidden') return new Permanent('The cloud forbids it to the service.', error.message)
     return new Permanent('The cloud refused what the load balancer needs.', error.message)

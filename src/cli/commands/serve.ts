@@ -85,7 +85,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
 async function controller({ options, log, stop, pool, cloud }: Parts): Promise<void> {
   const provider = amphoraProvider(cloud, options)
   stop.add('the agents', () => provider.close())
-  const { max_workers, lease_s, look_again_s } = options.controller_worker
+  const { max_workers, lease_s, look_again_s, late_effect_s } = options.controller_worker
   const running = startController({
     pool,
     connection: options.database.connection,
@@ -94,6 +94,7 @@ async function controller({ options, log, stop, pool, cloud }: Parts): Promise<v
     max_workers,
     lease_s,
     look_again_s,
+    late_effect_s,
     log,
   })
   stop.add('the controller', () => running.close())

@@ -4,6 +4,7 @@ import { Progress } from '../progress.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { welcome } from '../welcome.ts'
 import { askControl, NotRunning } from '../world/control.ts'
+import type { Answers } from '../world/demo.ts'
 import type { InsideOptions } from '../world/inside.ts'
 import type { Status } from '../world/status.ts'
 import { listenOn, StateInUse, startWorld, type World } from '../world/world.ts'
@@ -44,13 +45,13 @@ export async function up(options: UpOptions): Promise<number> {
   state.saveWorldPid(world.pid)
   const asked = endOnSignals(world, progress)
   let failure: string | null = null
-  world.child.on('message', (message: { progress?: string; failed?: string; ready?: Status }) => {
+  world.child.on('message', (message: { progress?: string; failed?: string; ready?: Status; answers?: Answers }) => {
     if (message.progress) progress.step(message.progress)
     if (message.failed) failure = message.failed
     if (message.ready) {
       progress.done()
       if (options.json) process.stdout.write(`${JSON.stringify(message.ready)}\n`)
-      else process.stdout.write(welcome(state, message.ready))
+      else process.stdout.write(welcome(state, message.ready, message.answers))
     }
   })
   const status = await world.exited

@@ -20,6 +20,9 @@ const management_network = 'lb-mgmt-net'
 const amphora_group = 'lb-mgmt-sec-grp'
 const controller_group = 'lb-health-mgr-sec-grp'
 
+/** Who owns amphorae: the administrators' project, as in the described system, so that `nova list` shows them to admin. */
+export const service_project = 'admin'
+
 export const agent_port = 9876
 export const heartbeat_port = 5555
 

@@ -2,19 +2,18 @@
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova, type Server } from '../../cloud/nova.ts'
 import type { OpenStack } from '../../cloud/openstack.ts'
-import type { Publication } from './publication.ts'
 import { run } from './shell.ts'
 
 type Demo = {
   /** A session of user demo. */
   demo: OpenStack
-  publication: Publication
   hostOn: (network_id: string) => Promise<string>
   tell: (text: string) => void
 }
 
-/** Brings the example about: what is there already stays. Resolves when the VIP has answered from both servers. */
-export async function makeDemo({ demo, hostOn, tell }: Demo): Promise<void> {
+/** Brings the example about: what is there already stays. Resolves when the VIP has answered from both servers, with how
+ *  often each answered. */
+export async function makeDemo({ demo, hostOn, tell }: Demo): Promise<Answers> {
   const neutron = new Neutron(demo)
   const [subnet] = await neutron.subnets({ name: 'private-subnet' })
   if (!subnet) throw new Error('the cloud has no subnet private-subnet')
@@ -24,7 +23,7 @@ export async function makeDemo({ demo, hostOn, tell }: Demo): Promise<void> {
   tell('demo-lb: the five commands')
   const vip_address = await fiveCommands(demo, subnet.id, addresses)
   tell('first answers through the VIP')
-  await answered(await hostOn(subnet.network_id), vip_address, servers.length)
+  return answered(await hostOn(subnet.network_id), vip_address, servers.length)
 }
 
 const web_server = `#!/bin/sh
@@ -109,11 +108,14 @@ async function fiveCommands(demo: OpenStack, subnet_id: string, addresses: strin
   return lb.vip_address
 }
 
-/** Asks the VIP from a host on its network until as many different servers as there are have answered. */
-async function answered(netns: string, vip_address: string, servers: number): Promise<void> {
-  const seen = new Set<string>()
+/** How often each text came back through the VIP. */
+export type Answers = Record<string, number>
+
+/** Asks the VIP from a host on its network until every server has answered, and ten requests at least. */
+async function answered(netns: string, vip_address: string, servers: number): Promise<Answers> {
+  const answers: Answers = {}
   const deadline_ms = Date.now() + 60_000
-  while (seen.size < servers) {
+  for (let requests = 0; requests < 10 || Object.keys(answers).length < servers; ) {
     const argv = [
       'ip',
       'netns',
@@ -127,11 +129,14 @@ async function answered(netns: string, vip_address: string, servers: number): Pr
       `http://${vip_address}/`,
     ]
     const answer = await run(argv).catch(() => null)
-    if (answer !== null) seen.add(answer)
-    else await new Promise(resolve => setTimeout(resolve, 50))
+    if (answer !== null) {
+      answers[answer.trim()] = (answers[answer.trim()] ?? 0) + 1
+      requests++
+    } else await new Promise(resolve => setTimeout(resolve, 20))
     if (Date.now() > deadline_ms)
       throw new Error(
         `demo-lb (${vip_address}) did not answer within 60 s; ./ottavia explain demo-lb tells what it waits for`,
       )
   }
+  return answers
 }

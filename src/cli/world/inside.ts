@@ -7,7 +7,7 @@ import { startPostgres } from '../embedded-postgres.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { bundleAgent } from './agent-bundle.ts'
 import { Daemon } from './child.ts'
-import { ensureHost, openDefaultGroup, prepareCloud, session } from './cloud-setup.ts'
+import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
 import { Publication } from './publication.ts'
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
 
   tell({ progress: 'networks, groups and the amphora image' })
   const auth_url = `http://127.0.0.1:${ports.identity}/v3`
-  const service = session(auth_url, 'octavia', secrets.octavia, 'service')
+  const service = session(auth_url, 'octavia', secrets.octavia, service_project)
   const admin = session(auth_url, 'admin', secrets.admin, 'admin')
   const demo = session(auth_url, 'demo', secrets.demo, 'demo')
   const [cloud] = await Promise.all([prepareCloud(service, state), openDefaultGroup(demo)])
@@ -100,8 +100,8 @@ async function main(): Promise<void> {
     },
   })
   closers.push(() => control.close())
-  if (options.demo) await makeDemo({ demo, publication, hostOn, tell: text => tell({ progress: text }) })
-  tell({ ready: await now() })
+  const answers = options.demo ? await makeDemo({ demo, hostOn, tell: text => tell({ progress: text }) }) : {}
+  tell({ ready: await now(), answers })
   const watch = setInterval(() => void now().catch(() => {}), 2_000) // publishes VIPs that appear later
   closers.push(() => clearInterval(watch))
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import type { Ports, Secrets, State } from '../state.ts'
 import { ensureAuthorities } from './authorities.ts'
-import { agent_port, heartbeat_port, type PreparedCloud } from './cloud-setup.ts'
+import { agent_port, heartbeat_port, type PreparedCloud, service_project } from './cloud-setup.ts'
 
 /** The inner port of the neutron-lbaas dialect, to which the pocket Neutron forwards. Nothing outside reaches it. */
 const neutron_dialect_port = 9877
@@ -46,12 +46,17 @@ export async function writeOptions(
   const files = await ensureAuthorities(state.path('certificates'))
   const sections: Record<string, Record<string, string | number>> = {
     database: { connection: database_url },
-    service_auth: { auth_url: `http://127.0.0.1:${ports.identity}/v3`, password: secrets.octavia },
+    service_auth: {
+      auth_url: `http://127.0.0.1:${ports.identity}/v3`,
+      password: secrets.octavia,
+      project_name: service_project,
+    },
     api_settings: { bind_port: ports.load_balancer, neutron_bind_port: neutron_dialect_port },
     controller_worker: {
       amp_flavor_id: amphora_flavor_id,
       amp_boot_network_list: cloud.management_network_id,
       amp_secgroup_list: cloud.amphora_group_id,
+      late_effect_s: 10, // the pocket cloud is quick
     },
     haproxy_amphora: { bind_port: agent_port },
     health_manager: {

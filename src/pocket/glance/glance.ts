@@ -1,16 +1,16 @@
 /** Glance v2: images. What is uploaded is a tar archive, laid out as the files that a server of this image has besides the
  *  machine's own; anything else is kept, and boots as the machine's own root. */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { extract } from 'tar'
 import type { Identity } from '../keystone/tokens.ts'
 import { htmlPage, identityOf, Refusal, type SharedOptions, service, statusTitles, timestamp } from '../service.ts'
 import { type Document, drop, keep, type Store } from '../store.ts'
+import { checkedRecord, described, operationsIn, readOnly } from './record.ts'
 import { imageSchema } from './schema.ts'
+import { keepFile } from './upload.ts'
 
 export type Image = Document & {
   name: string | null
@@ -21,16 +21,13 @@ export type Image = Document & {
   created_at: string
 }
 
-/** An image that takes more room unpacked is refused. */
-const largest_bytes = 4 * 2 ** 30
-
 export function glance(store: Store, images_dir: string, url: string, shared: SharedOptions): FastifyInstance {
   const { tokens } = shared
   const app = service({
     ...shared,
     name: 'image',
     not_found: new Refusal(404, 'notFound', 'The resource could not be found.'),
-    request_id_header: 'x-openstack-request-id',
+    request_id_headers: ['x-openstack-request-id'],
     malformed: new Refusal(400, 'badRequest', 'Malformed JSON in request body.'),
     form: refusal => ({
       type: 'text/html; charset=UTF-8',
@@ -83,9 +80,11 @@ export function glance(store: Store, images_dir: string, url: string, shared: Sh
     const identity = identityOf(request, tokens)
     const query = request.query as Record<string, string>
     const found = listed(
-      store.all<Image>('image').filter(image => visible(image, identity)),
+      store.all<Image>('image').filter(image => maySee(image, identity)),
       query,
     )
+    if (query.limit !== undefined && !/^\d{1,6}$/.test(query.limit))
+      throw new Refusal(400, 'badRequest', 'limit param must be an integer')
     const limit = query.limit === undefined ? 25 : Number(query.limit)
     const start = query.marker ? found.findIndex(image => image.id === query.marker) + 1 : 0
     const page = found.slice(start, start + limit)
@@ -102,7 +101,7 @@ export function glance(store: Store, images_dir: string, url: string, shared: Sh
     const identity = identityOf(request, tokens)
     const { id } = request.params as { id: string }
     const image = store.get<Image>('image', id)
-    if (!image || !visible(image, identity)) throw new Refusal(404, 'notFound', `No image found with ID ${id}`)
+    if (!image || !maySee(image, identity)) throw new Refusal(404, 'notFound', `No image found with ID ${id}`)
     return image
   }
   const changeable = (request: FastifyRequest): Image => {
@@ -114,7 +113,8 @@ export function glance(store: Store, images_dir: string, url: string, shared: Sh
   }
   app.post('/v2/images', async (request, reply) => {
     const identity = identityOf(request, tokens)
-    const image = newImage(identity.project_id!, (request.body ?? {}) as Record<string, unknown>)
+    const image = newImage(identity.project_id!, checkedRecord(identity, request.body ?? {}))
+    if (store.get('image', image.id)) throw new Refusal(409, 'conflict', `Image ID ${image.id} already exists!`)
     await store.commit(keep('image', image))
     return reply
       .status(201)
@@ -123,14 +123,17 @@ export function glance(store: Store, images_dir: string, url: string, shared: Sh
   })
   app.get('/v2/images/:id', request => shown(own(request)))
   app.patch('/v2/images/:id', async request => {
-    const changed = structuredClone(changeable(request))
-    for (const { op, path: pointer, value } of request.body as { op: string; path: string; value?: unknown }[]) {
-      const field = pointer.replace(/^\//, '').replace(/~1/g, '/').replace(/~0/g, '~')
+    const image = changeable(request)
+    const identity = identityOf(request, tokens)
+    const fields: Record<string, unknown> = { ...image }
+    for (const { op, field, value } of operationsIn(request.body)) {
       if (readOnly.has(field)) throw new Refusal(403, 'forbidden', `Attribute '${field}' is read-only.`)
-      if (op === 'remove') delete (changed as Record<string, unknown>)[field]
-      else (changed as Record<string, unknown>)[field] = value
+      if (op === 'remove') {
+        if (described.has(field)) throw new Refusal(403, 'forbidden', `Property ${field} may not be removed.`)
+        delete fields[field]
+      } else Object.assign(fields, checkedRecord(identity, { [field]: value }))
     }
-    changed.updated_at = timestamp()
+    const changed = { ...fields, updated_at: timestamp() } as unknown as Image
     await store.commit(keep('image', changed))
     return shown(changed)
   })
@@ -138,18 +141,32 @@ export function glance(store: Store, images_dir: string, url: string, shared: Sh
     const image = changeable(request)
     if (image.status !== 'queued')
       throw new Refusal(409, 'conflict', `Image status transition from ${image.status} to saving is not allowed`)
-    const kept = await keepFile(images_dir, image.id, request.body as Readable)
-    await store.commit(keep('image', { ...image, ...kept, status: 'active', updated_at: timestamp() }))
+    if (!(request.body instanceof Readable))
+      throw new Refusal(415, 'unsupported', 'The contents of an image are application/octet-stream.')
+    // Two uploads to one image cannot both begin.
+    await store.commit(keep('image', { ...image, status: 'saving', updated_at: timestamp() }))
+    try {
+      const kept = await keepFile(images_dir, image.id, request.body)
+      const now = store.get<Image>('image', image.id)
+      if (now) await store.commit(keep('image', { ...now, ...kept, status: 'active', updated_at: timestamp() }))
+      else fs.rmSync(path.join(images_dir, image.id), { recursive: true, force: true })
+    } catch (error) {
+      const now = store.get<Image>('image', image.id)
+      if (now) await store.commit(keep('image', { ...now, status: 'queued', updated_at: timestamp() }))
+      throw error
+    }
     return reply.status(204).type('text/html; charset=UTF-8').send()
   })
   app.get('/v2/images/:id/file', (request, reply) => {
     const image = own(request)
-    if (image.status !== 'active') return reply.status(204).send()
-    return reply.type('application/octet-stream').send(fs.createReadStream(path.join(images_dir, image.id, 'file')))
+    const file = path.join(images_dir, image.id, 'file')
+    if (image.status !== 'active' || !fs.existsSync(file)) return reply.status(204).send()
+    return reply.type('application/octet-stream').send(fs.createReadStream(file))
   })
   app.put('/v2/images/:id/tags/:tag', async (request, reply) => {
     const image = changeable(request)
     const { tag } = request.params as { tag: string }
+    if (tag.length > 255) throw new Refusal(400, 'badRequest', 'Invalid image tag')
     await store.commit(keep('image', { ...image, tags: [...new Set([...image.tags, tag])], updated_at: timestamp() }))
     return reply.status(204).type('text/html; charset=UTF-8').send()
   })
@@ -197,30 +214,19 @@ export function newImage(owner: string, given: Record<string, unknown>): Image {
   } as unknown as Image
 }
 
+/** Whether the image is there for him. */
+export function maySee(image: Image, identity: Identity): boolean {
+  return identity.admin || image.owner === identity.project_id || image.visibility === 'public'
+}
+
 /** The folder of the image's unpacked files; null where it has none. */
 export function treeOf(images_dir: string, image_id: string): string | null {
   const tree = path.join(images_dir, image_id, 'tree')
   return fs.existsSync(tree) ? tree : null
 }
 
-const readOnly = new Set([
-  'id',
-  'status',
-  'size',
-  'checksum',
-  'created_at',
-  'updated_at',
-  'owner',
-  'self',
-  'file',
-  'schema',
-])
 const unauthorizedText =
   'This server could not verify that you are authorized to access the document you requested. Either you supplied the wrong credentials (e.g., bad password), or your browser does not understand how to supply the credentials required.'
-
-function visible(image: Image, identity: Identity): boolean {
-  return identity.admin || image.owner === identity.project_id || image.visibility === 'public'
-}
 
 function shown(image: Image) {
   const { id, ...rest } = image
@@ -234,10 +240,15 @@ function listed(images: Image[], query: Record<string, string>): Image[] {
     ([key]) => !['limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'tag', 'member_status'].includes(key),
   )
   const found = images
-    .filter(image => query.tag === undefined || image.tags.includes(query.tag))
+    .filter(image => [query.tag ?? []].flat().every(tag => image.tags.includes(tag)))
+    .filter(image => query.os_hidden !== undefined || image.os_hidden !== true)
     .filter(image =>
       filters.every(([key, value]) =>
-        value.startsWith('in:') ? value.slice(3).split(',').includes(String(image[key])) : String(image[key]) === value,
+        value.startsWith('in:')
+          ? value.slice(3).split(',').includes(String(image[key]))
+          : typeof image[key] === 'boolean'
+            ? String(image[key]) === value.toLowerCase()
+            : String(image[key]) === value,
       ),
     )
   const [key = 'created_at', direction = 'desc'] = (
@@ -250,56 +261,4 @@ function listed(images: Image[], query: Record<string, string>): Image[] {
     .map((image, index) => ({ image, index }))
     .sort((a, b) => order * (String(a.image[key]).localeCompare(String(b.image[key])) || a.index - b.index))
     .map(({ image }) => image)
-}
-
-/** Keeps the bytes, and unpacks them where they are a tar archive. All of it lies in a draft until it is whole. */
-async function keepFile(images_dir: string, id: string, bytes: Readable) {
-  const draft = path.join(images_dir, `${id}.new`)
-  fs.rmSync(draft, { recursive: true, force: true })
-  fs.mkdirSync(path.join(draft, 'tree'), { recursive: true })
-  const md5 = createHash('md5')
-  const sha512 = createHash('sha512')
-  let size = 0
-  bytes.on('data', (chunk: Buffer) => {
-    md5.update(chunk)
-    sha512.update(chunk)
-    size += chunk.length
-  })
-  await pipeline(bytes, fs.createWriteStream(path.join(draft, 'file')))
-  const archive = await unpack(path.join(draft, 'file'), path.join(draft, 'tree'))
-  if (!archive) fs.rmSync(path.join(draft, 'tree'), { recursive: true })
-  fs.rmSync(path.join(images_dir, id), { recursive: true, force: true })
-  fs.renameSync(draft, path.join(images_dir, id))
-  return {
-    size,
-    virtual_size: size,
-    checksum: md5.digest('hex'),
-    os_hash_algo: 'sha512',
-    os_hash_value: sha512.digest('hex'),
-    pocket_boots_as: archive ? "the archive's files on the machine's own root" : "the machine's own root",
-  }
-}
-
-/** Files and folders only: a link or a device in an image could lead out of it. */
-async function unpack(file: string, tree: string): Promise<boolean> {
-  let room_bytes = largest_bytes
-  let entries = 0
-  try {
-    await extract({
-      file,
-      cwd: tree,
-      strict: true,
-      preserveOwner: false,
-      filter: (name, entry) => {
-        if (!('type' in entry) || !['File', 'OldFile', 'ContiguousFile', 'Directory'].includes(entry.type)) return false
-        room_bytes -= entry.size ?? 0
-        entries++
-        return room_bytes > 0 && !name.split('/').includes('..')
-      },
-    })
-  } catch (error) {
-    if (/^(TAR_|Z_)/.test((error as { code?: string }).code ?? '')) return false // it is something else
-    throw error
-  }
-  return entries > 0 && room_bytes > 0
 }

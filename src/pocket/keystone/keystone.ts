@@ -1,32 +1,14 @@
 /** Keystone v3: versions, tokens, catalogue, projects, users, roles. */
-import { randomBytes, randomUUID } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { identityOf, Refusal, type SharedOptions, service, statusTitles } from '../service.ts'
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { identityOf as identityWith, Refusal, type SharedOptions, service, statusTitles } from '../service.ts'
 import { type Document, drop, keep, type Store } from '../store.ts'
 import { type Catalog, catalogOf } from './catalog.ts'
-import {
-  type Assignment,
-  hashPassword,
-  type Project,
-  passwordFits,
-  type Role,
-  type Token,
-  type Tokens,
-  type User,
-} from './tokens.ts'
-
-type Credential = Document & { name: string; user_id: string; project_id: string; _secret: string; _role_ids: string[] }
-type AuthBody = {
-  auth?: {
-    identity?: {
-      methods?: string[]
-      password?: { user?: { id?: string; name?: string; password?: string } }
-      token?: { id?: string }
-      application_credential?: { id?: string; name?: string; secret?: string; user?: { id?: string; name?: string } }
-    }
-    scope?: { project?: { id?: string; name?: string } } | string
-  }
-}
+import { type Credential, createCredential } from './credentials.ts'
+import { newAssignment, newProject, newUser } from './documents.ts'
+import { type AuthBody, authenticate, projectOf } from './log-in.ts'
+import { badRequest, expecting, forbidden, notFound } from './refusals.ts'
+import type { Assignment, Project, Token, User } from './tokens.ts'
 
 export function keystone(store: Store, catalog: Catalog, shared: SharedOptions): FastifyInstance {
   const { tokens } = shared
@@ -34,7 +16,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     ...shared,
     name: 'identity',
     not_found: new Refusal(404, 'html', ''),
-    request_id_header: 'x-openstack-request-id',
+    request_id_headers: ['x-openstack-request-id'],
     malformed: badRequest('Malformed json in request body'),
     form: refusal =>
       refusal.kind === 'html'
@@ -48,6 +30,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
   })
   app.addHook('onRequest', async (_request, reply) => void reply.header('vary', 'X-Auth-Token'))
   const url = tokens.identity_url
+  const identityOf = (request: FastifyRequest) => identityWith(request, tokens, `${url}/v3`)
   const version = {
     id: 'v3.14',
     status: 'stable',
@@ -80,6 +63,9 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
           roles: tokens.roles(token).map(({ id, name }) => ({ id, name })),
           ...(with_catalog && { catalog: catalogOf(catalog) }),
         }),
+        ...(token.credential && {
+          application_credential: { id: token.credential.id, name: token.credential.name, restricted: true },
+        }),
       },
     }
   }
@@ -98,11 +84,13 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
       .header('x-subject-token', secret)
       .send(tokenDocument(token, wantsCatalog(request)))
   })
+  /** The token that is asked about: anybody may ask about his own, an administrator about every one. */
   const subjectOf = (request: FastifyRequest) => {
-    identityOf(request, tokens)
+    const { admin } = identityOf(request)
     const secret = String(request.headers['x-subject-token'] ?? '')
     const token = tokens.find(secret)
     if (!token) throw notFound(/^gAAAAA/.test(secret) ? 'Failed to validate token' : 'Could not recognize Fernet token')
+    if (!admin && secret !== request.headers['x-auth-token']) throw forbidden('identity:validate_token')
     return { secret, token }
   }
   app.get('/v3/auth/tokens', (request, reply) => {
@@ -114,8 +102,8 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     return reply.status(204).send()
   })
   app.get('/v3/auth/catalog', request => {
-    identityOf(request, tokens)
-    return { catalog: catalogOf(catalog), links: { next: null, self: `${url}/v3/auth/catalog`, previous: null } }
+    identityOf(request)
+    return { catalog: catalogOf(catalog), links: { self: `${url}/v3/auth/catalog` } }
   })
   const list = (plural: string, path: string, documents: object[]) => ({
     [plural]: documents,
@@ -126,7 +114,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     links: { self: `${url}/v3/${plural}/${document.id}` },
   })
   app.get('/v3/auth/projects', request => {
-    const { user_id } = identityOf(request, tokens)
+    const { user_id } = identityOf(request)
     const ids = new Set(
       store
         .all<Assignment>('assignment')
@@ -159,7 +147,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
   }
   for (const [kind, plural] of Object.entries(collections)) {
     app.get(`/v3/${plural}`, request => {
-      const identity = identityOf(request, tokens)
+      const identity = identityOf(request)
       const query = request.query as Record<string, string>
       const mine = kind === 'project' && query.name !== undefined
       if (!identity.admin && !mine && kind !== 'domain') throw forbidden(`identity:list_${plural}`)
@@ -169,7 +157,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
       return list(plural, request.url, found.map(shown(plural)))
     })
     app.get(`/v3/${plural}/:id`, request => {
-      const identity = identityOf(request, tokens)
+      const identity = identityOf(request)
       const { id } = request.params as { id: string }
       const document = documentsOf(kind).find(d => d.id === id)
       const own = id === identity.project_id || id === identity.user_id || kind === 'domain'
@@ -179,7 +167,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     })
   }
   app.get('/v3/role_assignments', request => {
-    if (!identityOf(request, tokens).admin) throw forbidden('identity:list_role_assignments')
+    if (!identityOf(request).admin) throw forbidden('identity:list_role_assignments')
     const assignments = store.all<Assignment>('assignment').map(a => ({
       role: { id: a.role_id },
       user: { id: a.user_id },
@@ -189,7 +177,7 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     return list('role_assignments', request.url, assignments)
   })
   app.post('/v3/projects', async (request, reply) => {
-    if (!identityOf(request, tokens).admin) throw forbidden('identity:create_project')
+    if (!identityOf(request).admin) throw forbidden('identity:create_project')
     const { project } = request.body as { project?: { name?: string; description?: string } }
     if (!project?.name) throw badRequest(expecting('name', 'project'))
     if (store.all<Project>('project').some(p => p.name === project.name))
@@ -203,23 +191,34 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
     return reply.status(201).send({ project: shown('projects')(made) })
   })
   app.post('/v3/users', async (request, reply) => {
-    if (!identityOf(request, tokens).admin) throw forbidden('identity:create_user')
+    if (!identityOf(request).admin) throw forbidden('identity:create_user')
     const { user } = request.body as { user?: { name?: string; password?: string } }
     if (!user?.name) throw badRequest(expecting('name', 'user'))
+    if (store.all<User>('user').some(u => u.name === user.name))
+      throw new Refusal(
+        409,
+        'conflict',
+        `Conflict occurred attempting to store user - Duplicate entry found with name ${user.name} at domain ID default.`,
+      )
     const made = newUser(user.name, user.password ?? randomUUID())
     await store.commit(keep('user', made))
     return reply.status(201).send({ user: shown('users')(made) })
   })
   app.put('/v3/projects/:project_id/users/:user_id/roles/:role_id', async (request, reply) => {
-    if (!identityOf(request, tokens).admin) throw forbidden('identity:create_grant')
-    await store.commit(keep('assignment', newAssignment(request.params as Parameters<typeof newAssignment>[0])))
+    if (!identityOf(request).admin) throw forbidden('identity:create_grant')
+    const assignment = newAssignment(request.params as Parameters<typeof newAssignment>[0])
+    for (const kind of ['project', 'user', 'role'] as const) {
+      const id = assignment[`${kind}_id`]
+      if (!store.get(kind, id)) throw notFound(`Could not find ${kind}: ${id}.`)
+    }
+    await store.commit(keep('assignment', assignment))
     return reply.status(204).send()
   })
   app.post('/v3/users/:user_id/application_credentials', async (request, reply) =>
-    createCredential(store, identityOf(request, tokens), request, reply),
+    createCredential(store, tokens, identityOf(request), request, reply),
   )
   app.delete('/v3/users/:user_id/application_credentials/:id', async (request, reply) => {
-    const { user_id } = identityOf(request, tokens)
+    const { user_id } = identityOf(request)
     const { id } = request.params as { id: string }
     if (store.get<Credential>('credential', id)?.user_id !== user_id)
       throw notFound(`Could not find Application Credential: ${id}.`)
@@ -229,163 +228,9 @@ export function keystone(store: Store, catalog: Catalog, shared: SharedOptions):
   return app
 }
 
-export function newProject(name: string, description: string): Project {
-  return {
-    id: hexId(),
-    name,
-    domain_id: 'default',
-    description,
-    enabled: true,
-    parent_id: 'default',
-    is_domain: false,
-    tags: [],
-    options: {},
-  }
-}
-
-export function newUser(name: string, password: string): User {
-  return {
-    id: hexId(),
-    name,
-    domain_id: 'default',
-    enabled: true,
-    password_expires_at: null,
-    options: {},
-    _password: hashPassword(password),
-  }
-}
-
-export function newAssignment(fields: { user_id: string; project_id: string; role_id: string }): Assignment {
-  const { user_id, project_id, role_id } = fields
-  return { id: `${project_id}/${user_id}/${role_id}`, user_id, project_id, role_id }
-}
-
-/** Keystone's ids have no dashes. */
-export function hexId(): string {
-  return randomUUID().replace(/-/g, '')
-}
-
-type Subject = {
-  user_id: string
-  methods: string[]
-  role_ids: string[] | null
-  project_id: string | null
-  parent?: Token
-}
-
-function authenticate(store: Store, tokens: Tokens, auth: NonNullable<AuthBody['auth']>): Subject {
-  const { methods = [], password, token, application_credential } = auth.identity!
-  if (methods.includes('password')) {
-    const given = password?.user
-    const user = store.all<User>('user').find(u => (given?.id ? u.id === given.id : u.name === given?.name))
-    if (!user || !given?.password || !passwordFits(given.password, user._password)) throw unauthorized(tokens)
-    return { user_id: user.id, methods: ['password'], role_ids: null, project_id: null }
-  }
-  if (methods.includes('token')) {
-    const parent = tokens.find(String(token?.id))
-    if (!parent) throw unauthorized(tokens)
-    return {
-      user_id: parent.user_id,
-      methods: [...new Set([...parent.methods, 'token'])],
-      role_ids: null,
-      project_id: null,
-      parent,
-    }
-  }
-  if (methods.includes('application_credential')) {
-    const given = application_credential
-    const found = store
-      .all<Credential>('credential')
-      .find(c => (given?.id ? c.id === given.id : c.name === given?.name))
-    if (!found || !given?.secret || !passwordFits(given.secret, found._secret)) throw unauthorized(tokens)
-    return {
-      user_id: found.user_id,
-      methods: ['application_credential'],
-      role_ids: found._role_ids,
-      project_id: found.project_id,
-    }
-  }
-  throw unauthorized(tokens)
-}
-
-/** The project that the token is for. A project in which the user has no role is the same 401 as a wrong password. */
-function projectOf(
-  store: Store,
-  tokens: Tokens,
-  subject: Subject,
-  scope: NonNullable<AuthBody['auth']>['scope'],
-): string | null {
-  if (subject.project_id) return subject.project_id
-  if (!scope || typeof scope === 'string' || !scope.project) return null
-  const { id, name } = scope.project
-  const project = store.all<Project>('project').find(p => (id ? p.id === id : p.name === name))
-  const member = store
-    .all<Assignment>('assignment')
-    .some(a => a.user_id === subject.user_id && a.project_id === project?.id)
-  if (!project || !member) throw unauthorized(tokens)
-  return project.id
-}
-
-async function createCredential(
-  store: Store,
-  identity: { user_id: string; project_id: string | null },
-  request: FastifyRequest,
-  reply: FastifyReply,
-) {
-  const { application_credential: wanted } = request.body as {
-    application_credential?: { name?: string; secret?: string; roles?: { id?: string; name?: string }[] }
-  }
-  if (!wanted?.name) throw badRequest(expecting('name', 'application_credential'))
-  const own = store
-    .all<Assignment>('assignment')
-    .filter(a => a.user_id === identity.user_id && a.project_id === identity.project_id)
-  const roles = own
-    .map(a => store.get<Role>('role', a.role_id)!)
-    .filter(role => !wanted.roles || wanted.roles.some(r => r.id === role.id || r.name === role.name))
-  const secret = wanted.secret ?? randomBytes(64).toString('base64url')
-  const shown = {
-    id: hexId(),
-    name: wanted.name,
-    description: null,
-    user_id: identity.user_id,
-    project_id: identity.project_id!,
-    system: null,
-    expires_at: null,
-    unrestricted: null,
-  }
-  await store.commit(
-    keep('credential', { ...shown, _secret: hashPassword(secret), _role_ids: roles.map(role => role.id) }),
-  )
-  const shownRoles = roles.map(({ id, name }) => ({ id, name, domain_id: null, description: null, options: {} }))
-  return reply.status(201).send({ application_credential: { ...shown, roles: shownRoles, secret } })
-}
-
-const authenticationText = 'The request you have made requires authentication.'
 const notFoundPage = `<!doctype html>
 <html lang=en>
 <title>404 Not Found</title>
 <h1>Not Found</h1>
 <p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>
 `
-
-function unauthorized(tokens: Tokens): Refusal {
-  return new Refusal(401, 'unauthorized', authenticationText, {
-    'www-authenticate': `Keystone uri="${tokens.identity_url}/v3"`,
-  })
-}
-
-function badRequest(message: string): Refusal {
-  return new Refusal(400, 'badRequest', message)
-}
-
-function notFound(message: string): Refusal {
-  return new Refusal(404, 'notFound', message)
-}
-
-function forbidden(action: string): Refusal {
-  return new Refusal(403, 'forbidden', `You are not authorized to perform the requested action: ${action}.`)
-}
-
-function expecting(attribute: string, target: string): string {
-  return `Expecting to find ${attribute} in ${target}. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.`
-}

@@ -2,9 +2,16 @@
 import { createHash, randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
 import { type Document, drop, keep, type Store } from '../store.ts'
 
-export type User = Document & { name: string; domain_id: string; enabled: boolean; _password: string }
+export type User = Document & {
+  name: string
+  domain_id: string
+  enabled: boolean
+  /** The project of a token for which none is named. */
+  default_project_id?: string
+  _password: string
+}
 export type Project = Document & { name: string; domain_id: string; enabled: boolean; description: string }
-export type Role = Document & { name: string }
+export type Role = Document & { name: string; options: { immutable?: boolean } }
 export type Assignment = Document & { user_id: string; project_id: string; role_id: string }
 
 /** Who a request's token stands for. */
@@ -24,9 +31,12 @@ export type Token = Document & {
   audit_ids: string[]
   issued_at: string
   expires_at: string
-  /** The roles of an application credential, where that is what it came from. */
-  role_ids: string[] | null
+  /** What it came from, where that was an application credential: its roles are all that the token has, and no token
+   *  that comes from this one has more. */
+  credential: TokenCredential | null
 }
+
+export type TokenCredential = { id: string; name: string; role_ids: string[] }
 
 const lifetime_ms = 24 * 3_600_000
 
@@ -41,7 +51,7 @@ export class Tokens {
   }
 
   async issue(
-    token: Pick<Token, 'user_id' | 'project_id' | 'methods' | 'role_ids'> & { parent?: Token },
+    token: Pick<Token, 'user_id' | 'project_id' | 'methods' | 'credential'> & { parent?: Token },
   ): Promise<{ secret: string; token: Token }> {
     const secret = `gAAAAA${randomBytes(48).toString('base64url')}`
     const now = Date.now()
@@ -61,7 +71,9 @@ export class Tokens {
 
   find(secret: string): Token | null {
     const token = this.#store.get<Token>('token', hash(secret))
-    return token && Date.parse(token.expires_at) > Date.now() ? token : null
+    if (!token || Date.parse(token.expires_at) <= Date.now()) return null
+    const revoked = token.credential && !this.#store.get('credential', token.credential.id)
+    return revoked ? null : token
   }
 
   async revoke(token: Token): Promise<void> {
@@ -71,7 +83,7 @@ export class Tokens {
   identity(secret: string): Identity | null {
     const token = this.find(secret)
     const user = token && this.#store.get<User>('user', token.user_id)
-    if (!token || !user) return null
+    if (!token || !user?.enabled) return null
     const roles = this.roles(token).map(role => role.name)
     const { user_id, project_id } = token
     return { user_id, user_name: user.name, project_id, roles, admin: roles.includes('admin') }
@@ -81,8 +93,8 @@ export class Tokens {
     return this.#store
       .all<Assignment>('assignment')
       .filter(a => a.user_id === token.user_id && a.project_id === token.project_id)
-      .filter(a => token.role_ids === null || token.role_ids.includes(a.role_id))
-      .map(a => this.#store.get<Role>('role', a.role_id)!)
+      .filter(a => !token.credential || token.credential.role_ids.includes(a.role_id))
+      .flatMap(a => this.#store.get<Role>('role', a.role_id) ?? [])
   }
 
   #expired(now_ms: number) {

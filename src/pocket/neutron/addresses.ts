@@ -59,7 +59,13 @@ export function chooseAddresses(
         'HTTPBadRequest',
         `Invalid input for fixed_ips. Reason: '${ip_address}' is not a valid IP address.`,
       )
-    if (!contains(subnet.cidr, ip_address) || ip_address === networkAddress(subnet.cidr))
+    if (isAutomatic(subnet) && canonical(ip_address) !== slaacAddress(subnet.cidr, mac_address))
+      throw new Refusal(
+        400,
+        'InvalidInput',
+        `Invalid input for operation: IPv6 address ${ip_address} can not be directly assigned to a port on subnet ${subnet.id} since the subnet is configured for automatic addresses.`,
+      )
+    if (!isHostAddress(subnet.cidr, ip_address))
       throw new Refusal(
         400,
         'InvalidIpForSubnet',
@@ -114,7 +120,8 @@ export function canonicalPrefix(cidr: string): string {
 export function poolsOf(cidr: string, gateway_ip: string | null): { start: string; end: string }[] {
   const v6 = cidr.includes(':')
   const [first, last] = bounds(cidr)
-  const [low, high] = [first + 1n, v6 ? last : last - 1n]
+  const tight = last - first <= 1n
+  const [low, high] = tight ? [first, last] : [first + 1n, v6 ? last : last - 1n]
   const gateway = gateway_ip === null ? null : toNumber(gateway_ip)
   const ranges =
     gateway === null || gateway < low || gateway > high
@@ -124,6 +131,13 @@ export function poolsOf(cidr: string, gateway_ip: string | null): { start: strin
           [gateway + 1n, high],
         ]
   return ranges.filter(([a, b]) => a! <= b!).map(([a, b]) => ({ start: toAddress(a!, v6), end: toAddress(b!, v6) }))
+}
+
+export type Pool = { start: string; end: string }
+
+export function inPool(address: string, start: string, end: string): boolean {
+  const number = toNumber(address)
+  return number >= toNumber(start) && number <= toNumber(end)
 }
 
 /** How many addresses a subnet can give out. */
@@ -180,6 +194,16 @@ function toNumber(address: string): bigint {
 
 function toAddress(number: bigint, v6: boolean): string {
   return v6 ? Address6.fromBigInt(number).correctForm() : Address4.fromBigInt(number).correctForm()
+}
+
+/** Not the network's own address, nor IPv4's broadcast address. */
+function isHostAddress(cidr: string, address: string): boolean {
+  if (!contains(cidr, address)) return false
+  const v6 = cidr.includes(':')
+  const [first, last] = bounds(cidr)
+  if (last - first <= 1n) return true
+  const number = toNumber(address)
+  return number !== first && (v6 || number !== last)
 }
 
 function exhausted(network_id: string): Refusal {

@@ -37,8 +37,12 @@ export type Port = Document & {
   port_security_enabled: boolean
   'binding:host_id': string
   'binding:profile': Record<string, string>
+  /** The server that Nova has plugged it into: what anybody may write into device_id says nothing. */
+  _server_id: string | null
   /** Whether Nova made it: then it goes with the server. */
   _made_by_nova: boolean
+  /** Whether Nova made it for the server's first boot: then it has a place among the configured interfaces. */
+  _at_boot: boolean
 }
 export type SecurityGroup = Document & { name: string; project_id: string; description: string }
 export type Rule = Document & {
@@ -51,6 +55,7 @@ export type Rule = Document & {
   port_range_max: number | null
   remote_ip_prefix: string | null
   remote_group_id: string | null
+  _number: number
 }
 
 export function newNetwork(project_id: string, given: Partial<Network>): Network {
@@ -136,7 +141,9 @@ export function newPort(project_id: string, given: Partial<Port> & { network_id:
     tags: [],
     ...times(),
     revision_number: 1,
+    _server_id: null,
     _made_by_nova: false,
+    _at_boot: false,
     ...given,
   }
 }
@@ -175,6 +182,24 @@ export function newRule(
     ...times(),
     revision_number: 0,
     project_id,
+    _number: 0,
+    ...given,
+  }
+}
+
+export function newPolicy(project_id: string, given: Record<string, unknown>): Document {
+  return {
+    id: randomUUID(),
+    project_id,
+    name: '',
+    shared: false,
+    rules: [],
+    is_default: false,
+    revision_number: 0,
+    description: '',
+    ...times(),
+    tenant_id: project_id,
+    tags: [],
     ...given,
   }
 }

@@ -2,30 +2,34 @@
 import { randomBytes } from 'node:crypto'
 import type { Fabric, FabricPort, FabricRule } from '../fabric/fabric.ts'
 import { Refusal } from '../service.ts'
-import { type Change, drop, keep, type Store } from '../store.ts'
-import { canonical, chooseAddresses, isAddress, isPrefix, type WantedIp } from './addresses.ts'
-import { changed, type Network, newPort, type Port, type Rule, type SecurityGroup, type Subnet } from './documents.ts'
+import { drop, keep, type Store } from '../store.ts'
+import { chooseAddresses, type WantedIp } from './addresses.ts'
+import { changed, type Network, newPort, type Port, type Rule, type Subnet } from './documents.ts'
 import { ensureDefaultGroup } from './groups.ts'
 import type { Quotas } from './quotas.ts'
 
-/** What a POST or PUT of a port may say. */
+/** What may be said of a port, in forms that are known to be right. */
 export type PortWishes = {
   name?: string
-  project_id?: string
-  tenant_id?: string
+  description?: string
   network_id?: string
+  project_id?: string
   mac_address?: string
   admin_state_up?: boolean
   device_id?: string
   device_owner?: string
   fixed_ips?: WantedIp[]
-  allowed_address_pairs?: { ip_address: string; mac_address?: string }[]
-  security_groups?: string[]
+  allowed_address_pairs?: { ip_address: string; mac_address?: string }[] | null
+  security_groups?: string[] | null
   port_security_enabled?: boolean
   qos_policy_id?: string | null
-  'binding:host_id'?: string
-  'binding:profile'?: Record<string, string>
+  extra_dhcp_opts?: unknown[] | null
+  'binding:host_id'?: string | null
+  'binding:profile'?: Record<string, string> | null
+  'binding:vnic_type'?: string
+  _server_id?: string
   _made_by_nova?: boolean
+  _at_boot?: boolean
 }
 
 /** Everything about ports. Changes are committed first and brought about on the machine then, so that a restart repeats
@@ -44,16 +48,18 @@ export class Ports {
   async create(project_id: string, wishes: PortWishes & { network_id: string }): Promise<Port> {
     const network = this.#store.get<Network>('network', wishes.network_id)
     if (!network) throw new Refusal(404, 'NetworkNotFound', `Network ${wishes.network_id} could not be found.`)
-    const changes: Change[] = []
-    const { fixed_ips, allowed_address_pairs, ...fields } = wishes
-    const mac_address = wishes.mac_address ? checkedMac(wishes.mac_address) : this.#freeMac()
+    const secured = wishes.port_security_enabled ?? network.port_security_enabled !== false
+    const usual = secured && !wishes.security_groups ? await ensureDefaultGroup(this.#store, project_id) : null
+    // From here to the commit nothing waits, so that two requests cannot take one address.
+    this.#quotas.check('port', project_id)
+    const { project_id: _, fixed_ips, ...fields } = wishes
+    const mac_address = wishes.mac_address ?? this.#freeMac()
     if (wishes.mac_address && this.#macTaken(network.id, mac_address))
       throw new Refusal(
         409,
         'MacAddressInUse',
         `Unable to complete operation for network ${network.id}. The mac address ${mac_address} is in use.`,
       )
-    const secured = wishes.port_security_enabled ?? network.port_security_enabled !== false
     const port = newPort(project_id, {
       ...fields,
       network_id: network.id,
@@ -62,62 +68,101 @@ export class Ports {
       fixed_ips: chooseAddresses(this.#subnets(network.id), mac_address, fixed_ips, (s, ip) =>
         this.#taken(s, ip, null),
       ),
-      allowed_address_pairs: pairs(allowed_address_pairs ?? [], mac_address),
-      security_groups: wishes.security_groups
-        ? this.#checkedGroups(wishes.security_groups)
-        : secured
-          ? [ensureDefaultGroup(this.#store, project_id, changes).id]
-          : [],
+      allowed_address_pairs: pairs(wishes.allowed_address_pairs, mac_address),
+      security_groups: wishes.security_groups ?? (usual ? [usual] : []),
+      extra_dhcp_opts: wishes.extra_dhcp_opts ?? [],
+      'binding:host_id': wishes['binding:host_id'] ?? '',
+      'binding:profile': wishes['binding:profile'] ?? {},
+      ...(wishes._server_id && bound(String(wishes['binding:host_id']))),
     })
-    this.#quotas.check('port', project_id)
-    if (port.device_owner === 'pocket:host') Object.assign(port, bound('pocket'))
-    await this.#store.commit(...changes, keep('port', port))
-    if (port.device_owner === 'pocket:host') await this.plugHost(port)
-    await this.#tellPeers(port)
-    return port
+    await this.#store.commit(keep('port', port))
+    const made = port.device_owner === 'pocket:host' ? await this.#plugNewHost(port) : port
+    await this.#tellPeers(port.security_groups)
+    return made
   }
 
   async update(port: Port, wishes: PortWishes): Promise<Port> {
-    const { fixed_ips, allowed_address_pairs, ...fields } = wishes
-    const mac = wishes.mac_address ?? port.mac_address
+    const { fixed_ips, allowed_address_pairs, security_groups, extra_dhcp_opts, ...fields } = wishes
+    const { 'binding:profile': profile, 'binding:host_id': host, ...plain } = fields
+    const lists = {
+      ...('allowed_address_pairs' in wishes && {
+        allowed_address_pairs: pairs(allowed_address_pairs, port.mac_address),
+      }),
+      ...('security_groups' in wishes && { security_groups: security_groups ?? [] }),
+      ...('extra_dhcp_opts' in wishes && { extra_dhcp_opts: extra_dhcp_opts ?? [] }),
+      ...('binding:profile' in wishes && { 'binding:profile': profile ?? {} }),
+      ...('binding:host_id' in wishes && { 'binding:host_id': host ?? '' }),
+    }
     const after = changed(port, {
-      ...fields,
+      ...plain,
+      ...lists,
       ...(fixed_ips && {
-        fixed_ips: chooseAddresses(this.#subnets(port.network_id), mac, fixed_ips, (s, ip) =>
+        fixed_ips: chooseAddresses(this.#subnets(port.network_id), port.mac_address, fixed_ips, (s, ip) =>
           this.#taken(s, ip, port.id),
         ),
       }),
-      ...(allowed_address_pairs && { allowed_address_pairs: pairs(allowed_address_pairs, mac) }),
-      ...(wishes.security_groups && { security_groups: this.#checkedGroups(wishes.security_groups) }),
     })
     await this.#store.commit(keep('port', after))
-    await this.#fabric.update(this.fabricPort(after))
-    if (fixed_ips || wishes.security_groups) await this.#tellPeers(after)
+    await this.#refresh(after.id)
+    const groups = new Set([...port.security_groups, ...after.security_groups])
+    if (fixed_ips || 'security_groups' in wishes || 'allowed_address_pairs' in wishes)
+      await this.#tellPeers([...groups])
     return after
   }
 
   async delete(port: Port): Promise<void> {
     await this.#store.commit(drop('port', port.id))
     await this.#fabric.unplug(port.id)
-    await this.#tellPeers(port)
+    await this.#tellPeers(port.security_groups)
   }
 
-  /** A port that belongs to a server from now on. */
-  async bind(port: Port, server_id: string, host: string): Promise<Port> {
+  /** Nova's own port for a server that is being built: made and bound in one commit, so that none is left over. */
+  createFor(
+    server_id: string,
+    host: string,
+    project_id: string,
+    wishes: PortWishes & { network_id: string },
+  ): Promise<Port> {
+    return this.create(project_id, {
+      ...wishes,
+      device_id: server_id,
+      device_owner: 'compute:nova',
+      'binding:host_id': host,
+      _server_id: server_id,
+      _made_by_nova: true,
+      _at_boot: true,
+    })
+  }
+
+  /** A port that belongs to a server from now on. Refuses one that somebody else has. */
+  async bind(port_id: string, server_id: string, host: string): Promise<Port> {
+    const port = this.#store.get<Port>('port', port_id)
+    if (!port) throw new Refusal(404, 'itemNotFound', `Port id ${port_id} could not be found.`)
+    if (port._server_id === server_id) return port
+    if (port._server_id !== null || (port.device_id !== '' && port.device_id !== server_id))
+      throw new Refusal(409, 'conflictingRequest', `Port ${port_id} is still in use.`)
     const after = changed(port, {
       device_id: server_id,
       device_owner: 'compute:nova',
+      _server_id: server_id,
       ...bound(host),
-      status: 'ACTIVE',
     })
     await this.#store.commit(keep('port', after))
     return after
   }
 
+  /** The link of the server's ports is there, or is not. */
+  async linked(server_id: string, status: 'ACTIVE' | 'DOWN'): Promise<void> {
+    const due = this.ofServer(server_id).filter(port => port.status !== status)
+    if (due.length > 0) await this.#store.commit(...due.map(port => keep('port', changed(port, { status }))))
+  }
+
   /** The server has gone, or lets it go: a port that Nova made goes too, any other stays, free. */
-  async unbind(port: Port): Promise<void> {
+  async unbind(port_id: string): Promise<void> {
+    const port = this.#store.get<Port>('port', port_id)
+    if (!port) return
     if (port._made_by_nova) return this.delete(port)
-    const after = changed(port, { device_id: '', device_owner: '', status: 'DOWN', ...unbound })
+    const after = changed(port, { device_id: '', device_owner: '', status: 'DOWN', _server_id: null, ...unbound })
     await this.#store.commit(keep('port', after))
     await this.#fabric.unplug(port.id)
   }
@@ -126,20 +171,28 @@ export class Ports {
     await this.#fabric.plugHost(port.device_id, port['binding:profile'].interface ?? 'eth0', this.fabricPort(port))
   }
 
-  ofServer(server_id: string): Port[] {
-    return this.#store
-      .all<Port>('port')
-      .filter(port => port.device_id === server_id && port.device_owner.startsWith('compute:'))
+  /** What the machine refuses to plug is not kept: nobody would ever plug it again before the next start. */
+  async #plugNewHost(port: Port): Promise<Port> {
+    try {
+      await this.plugHost(port)
+    } catch (error) {
+      await this.#store.commit(drop('port', port.id))
+      throw error
+    }
+    const after = changed(port, { status: 'ACTIVE', ...bound('pocket') })
+    await this.#store.commit(keep('port', after))
+    return after
   }
 
-  /** Tells the fabric of every port that has one of these groups, or whose rules name one. */
+  /** In the order of their making. */
+  ofServer(server_id: string): Port[] {
+    return this.#store.all<Port>('port').filter(port => port._server_id === server_id)
+  }
+
+  /** Tells the fabric of every port that has one of these groups: its rules are others now. */
   async groupsChanged(group_ids: string[]): Promise<void> {
-    const naming = this.#store
-      .all<Rule>('rule')
-      .filter(rule => rule.remote_group_id && group_ids.includes(rule.remote_group_id))
-    const affected = new Set([...group_ids, ...naming.map(rule => rule.security_group_id)])
-    const ports = this.#store.all<Port>('port').filter(port => port.security_groups.some(id => affected.has(id)))
-    await Promise.all(ports.map(port => this.#fabric.update(this.fabricPort(port))))
+    const ports = this.#store.all<Port>('port').filter(port => port.security_groups.some(id => group_ids.includes(id)))
+    await Promise.all(ports.map(port => this.#refresh(port.id)))
   }
 
   /** The port as the machine needs it: addresses with their prefixes, rules with remote groups resolved. */
@@ -165,7 +218,8 @@ export class Ports {
   }
 
   #fabricRule(rule: Rule): FabricRule {
-    const { direction, ethertype, protocol, port_range_min, port_range_max } = rule
+    const { direction, ethertype, port_range_min, port_range_max } = rule
+    const protocol = machineProtocol(rule.protocol, ethertype)
     const remote_ip_prefixes = rule.remote_group_id
       ? this.#store
           .all<Port>('port')
@@ -177,15 +231,20 @@ export class Ports {
     return { direction, ethertype, protocol, port_range_min, port_range_max, remote_ip_prefixes }
   }
 
-  /** Ports whose rules name one of this port's groups learn of its addresses. */
-  async #tellPeers(port: Port): Promise<void> {
+  /** Ports whose rules name one of these groups learn of its members' addresses. */
+  async #tellPeers(group_ids: string[]): Promise<void> {
     const naming = this.#store
       .all<Rule>('rule')
-      .filter(rule => rule.remote_group_id && port.security_groups.includes(rule.remote_group_id))
+      .filter(rule => rule.remote_group_id && group_ids.includes(rule.remote_group_id))
       .map(rule => rule.security_group_id)
-    if (naming.length === 0) return
-    const peers = this.#store.all<Port>('port').filter(p => p.security_groups.some(id => naming.includes(id)))
-    await Promise.all(peers.map(peer => this.#fabric.update(this.fabricPort(peer))))
+    if (naming.length > 0) await this.groupsChanged(naming)
+  }
+
+  /** Tells the fabric how the port is meant to be by now; a port without a link needs nothing. */
+  async #refresh(port_id: string): Promise<void> {
+    const port = this.#store.get<Port>('port', port_id)
+    if (port && (port._server_id !== null || port.device_owner === 'pocket:host'))
+      await this.#fabric.update(this.fabricPort(port))
   }
 
   #subnets(network_id: string): Subnet[] {
@@ -199,13 +258,6 @@ export class Ports {
         port =>
           port.id !== except && port.fixed_ips.some(ip => ip.subnet_id === subnet_id && ip.ip_address === ip_address),
       )
-  }
-
-  #checkedGroups(ids: string[]): string[] {
-    for (const id of ids)
-      if (!this.#store.get<SecurityGroup>('group', id))
-        throw new Refusal(404, 'SecurityGroupNotFound', `Security group ${id} does not exist`)
-    return ids
   }
 
   #freeMac(): string {
@@ -231,23 +283,37 @@ function bound(host: string) {
 const unbound = { 'binding:host_id': '', 'binding:vif_type': 'unbound', 'binding:vif_details': {} }
 
 function pairs(
-  wanted: { ip_address?: string; mac_address?: string }[],
+  wanted: { ip_address: string; mac_address?: string }[] | null | undefined,
   mac_address: string,
 ): Port['allowed_address_pairs'] {
-  return wanted.map(pair => {
-    const ip = String(pair.ip_address)
-    if (!isPrefix(ip)) throw new Refusal(400, 'HTTPBadRequest', `'${ip}' is not a valid IP address`)
-    const mac = pair.mac_address ? checkedMac(pair.mac_address) : mac_address
-    return { ip_address: isAddress(ip) ? canonical(ip) : ip, mac_address: mac }
-  })
+  return (wanted ?? []).map(pair => ({ mac_address, ...pair }))
 }
 
-/** Goes into commands of the machine, so nothing but a MAC may pass. */
-function checkedMac(mac: string): string {
-  if (/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(mac)) return mac.toLowerCase()
-  throw new Refusal(
-    400,
-    'HTTPBadRequest',
-    `Invalid input for mac_address. Reason: '${mac}' is not a valid MAC address.`,
-  )
+/** The machine knows the common names; all others go by their numbers. Null is any. */
+function machineProtocol(protocol: string | null, ethertype: Rule['ethertype']): string | null {
+  if (protocol === null || protocol === 'ip') return null
+  if (protocol === 'icmpv6' || (protocol === 'icmp' && ethertype === 'IPv6')) return 'ipv6-icmp'
+  return numbers[protocol] ?? protocol
+}
+
+/** IANA's protocol numbers of the names that Neutron takes. */
+const numbers: Record<string, string> = {
+  hopopt: '0',
+  igmp: '2',
+  ipip: '4',
+  egp: '8',
+  dccp: '33',
+  'ipv6-encap': '41',
+  'ipv6-route': '43',
+  'ipv6-frag': '44',
+  rsvp: '46',
+  gre: '47',
+  esp: '50',
+  ah: '51',
+  'ipv6-nonxt': '59',
+  'ipv6-opts': '60',
+  ospf: '89',
+  vrrp: '112',
+  pgm: '113',
+  udplite: '136',
 }

@@ -1,12 +1,19 @@
 /** What an administrator sees of Nova itself: zones, services, hypervisors. All hosts are pretended. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Faults } from '../faults.ts'
 import { Refusal } from '../service.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './caller.ts'
 import type { Server } from './documents.ts'
-import { hosts } from './machines.ts'
+import { hosts } from './scheduler.ts'
 
-export function computeRoutes(app: FastifyInstance, store: Store, caller: (request: FastifyRequest) => Caller): void {
+export function computeRoutes(
+  app: FastifyInstance,
+  store: Store,
+  faults: Faults,
+  caller: (request: FastifyRequest) => Caller,
+): void {
+  const state = (host: string) => (faults.dead(host) && !faults.believedAlive(host) ? 'down' : 'up')
   const admin = (request: FastifyRequest, rule: string) => {
     if (!caller(request).identity.admin)
       throw new Refusal(403, 'forbidden', `Policy doesn't allow ${rule} to be performed.`)
@@ -24,7 +31,7 @@ export function computeRoutes(app: FastifyInstance, store: Store, caller: (reque
       id,
       zone,
       status: 'enabled',
-      state: 'up',
+      state: state(host),
       updated_at,
       disabled_reason: null,
     })
@@ -36,21 +43,22 @@ export function computeRoutes(app: FastifyInstance, store: Store, caller: (reque
       ],
     }
   })
-  const hypervisors = hosts.map((host, index) => ({
-    id: index + 1,
-    hypervisor_hostname: host,
-    state: 'up',
-    status: 'enabled',
-  }))
+  const hypervisors = () =>
+    hosts.map((host, index) => ({
+      id: index + 1,
+      hypervisor_hostname: host,
+      state: state(host),
+      status: 'enabled',
+    }))
   app.get('/v2.1/os-hypervisors', request => {
     admin(request, 'os_compute_api:os-hypervisors:list')
-    return { hypervisors }
+    return { hypervisors: hypervisors() }
   })
   app.get('/v2.1/os-hypervisors/detail', request => {
     admin(request, 'os_compute_api:os-hypervisors:list-detail')
     const running = (host: string) => store.all<Server>('server').filter(server => server.host === host).length
     return {
-      hypervisors: hypervisors.map(h => ({
+      hypervisors: hypervisors().map(h => ({
         ...h,
         hypervisor_type: 'pocket',
         hypervisor_version: 1,

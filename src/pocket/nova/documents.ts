@@ -28,8 +28,10 @@ export type Server = Document & {
   metadata: Record<string, string>
   reservation_id: string
   number: number
+  /** Of its key pair, put into the server before its first boot. */
+  public_key: string | null
   /** Network ids and port ids as they were asked for, in order. */
-  wanted_networks: ({ uuid: string } | { port: string })[]
+  wanted_networks: ({ uuid: string; fixed_ip?: string } | { port: string })[]
 }
 
 export type ServerGroup = Document & { name: string; project_id: string; user_id: string; policy: string }
@@ -57,6 +59,7 @@ export function newServer(
     metadata: {},
     reservation_id: `r-${randomBytes(4).toString('hex')}`,
     number: 0,
+    public_key: null,
     wanted_networks: [],
     ...fields,
   }
@@ -116,7 +119,8 @@ export function shownServer(
     accessIPv6: '',
     links: serverLinks(server.id, url),
     'OS-DCF:diskConfig': 'MANUAL',
-    ...(server.fault ? { fault: admin ? server.fault : { ...server.fault, details: undefined } } : { progress: 0 }),
+    ...(server.fault && { fault: admin ? server.fault : { ...server.fault, details: undefined } }),
+    ...((server.status === 'ACTIVE' || server.status === 'BUILD') && { progress: 0 }),
     'OS-EXT-AZ:availability_zone': server.host ? (server.zone ?? 'nova') : '',
     config_drive: server.config_drive ? 'True' : '',
     key_name: server.key_name,
@@ -125,7 +129,8 @@ export function shownServer(
     ...(spawned && { security_groups: groups }),
     ...(admin && {
       'OS-EXT-SRV-ATTR:host': server.host,
-      'OS-EXT-SRV-ATTR:instance_name': `instance-${server.number.toString(16).padStart(8, '0')}`,
+      'OS-EXT-SRV-ATTR:instance_name':
+        server.task_state === 'scheduling' ? '' : `instance-${server.number.toString(16).padStart(8, '0')}`,
       'OS-EXT-SRV-ATTR:hypervisor_hostname': server.host,
       ...(minor >= 3 && {
         'OS-EXT-SRV-ATTR:reservation_id': server.reservation_id,
@@ -133,7 +138,7 @@ export function shownServer(
         'OS-EXT-SRV-ATTR:hostname': server.name,
         'OS-EXT-SRV-ATTR:kernel_id': '',
         'OS-EXT-SRV-ATTR:ramdisk_id': '',
-        'OS-EXT-SRV-ATTR:root_device_name': server.host ? '/dev/sda' : null,
+        'OS-EXT-SRV-ATTR:root_device_name': spawned || server.task_state === 'spawning' ? '/dev/sda' : null,
         'OS-EXT-SRV-ATTR:user_data': server.user_data,
       }),
     }),

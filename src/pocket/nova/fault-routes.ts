@@ -3,8 +3,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Faults } from '../faults.ts'
 import { Refusal } from '../service.ts'
 import type { Caller } from './caller.ts'
+import type { Machines } from './machines.ts'
 
-export function faultRoutes(app: FastifyInstance, faults: Faults, caller: (request: FastifyRequest) => Caller): void {
+export function faultRoutes(
+  app: FastifyInstance,
+  faults: Faults,
+  machines: Machines,
+  caller: (request: FastifyRequest) => Caller,
+): void {
   const admin = (request: FastifyRequest) => {
     if (!caller(request).identity.admin)
       throw new Refusal(403, 'forbidden', 'Only an administrator may tell the cloud to misbehave.')
@@ -13,17 +19,23 @@ export function faultRoutes(app: FastifyInstance, faults: Faults, caller: (reque
     admin(request)
     return { faults: faults.list() }
   })
-  app.put('/pocket/faults', request => {
-    admin(request)
+  const added = (request: FastifyRequest) => {
     try {
-      return { fault: faults.add(request.body as Parameters<Faults['add']>[0]) }
+      return faults.add(request.body)
     } catch (error) {
       throw new Refusal(400, 'badRequest', `Not a fault: ${(error as Error).message}`)
     }
+  }
+  app.put('/pocket/faults', async request => {
+    admin(request)
+    const fault = added(request)
+    if (fault.action === 'dead_host') await machines.hostDied(fault.host!)
+    return { fault }
   })
-  app.delete('/pocket/faults', (request, reply) => {
+  app.delete('/pocket/faults', async (request, reply) => {
     admin(request)
     faults.clear()
+    await machines.hostsReturned()
     return reply.status(204).send()
   })
 }

@@ -36,7 +36,7 @@ export function groupRoutes(app: FastifyInstance, store: Store, caller: (request
   app.get('/v2.1/os-server-groups/:id', request => ({ server_group: shown(find(request), caller(request).minor) }))
   app.post('/v2.1/os-server-groups', async (request, reply) => {
     const { identity, minor } = caller(request)
-    const wishes = (request.body as { server_group?: { name?: string; policies?: string[] } }).server_group
+    const wishes = (request.body as { server_group?: { name?: string; policies?: string[] } } | undefined)?.server_group
     const policy = wishes?.policies?.[0]
     const known =
       minor >= 15 ? ['anti-affinity', 'affinity', 'soft-anti-affinity', 'soft-affinity'] : ['anti-affinity', 'affinity']

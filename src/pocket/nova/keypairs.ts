@@ -8,7 +8,12 @@ import type { Caller } from './caller.ts'
 type Keypair = Document & { name: string; user_id: string; public_key: string; fingerprint: string; created_at: string }
 
 export function keypairRoutes(app: FastifyInstance, store: Store, caller: (request: FastifyRequest) => Caller): void {
-  const shown = ({ name, public_key, fingerprint }: Keypair) => ({ name, public_key, fingerprint })
+  const shown = ({ name, public_key, fingerprint }: Keypair, minor: number) => ({
+    name,
+    public_key,
+    fingerprint,
+    ...(minor >= 2 && { type: 'ssh' }),
+  })
   const find = (request: FastifyRequest): Keypair => {
     const { name } = request.params as { name: string }
     const found = store.get<Keypair>('keypair', `${caller(request).identity.user_id}/${name}`)
@@ -17,19 +22,20 @@ export function keypairRoutes(app: FastifyInstance, store: Store, caller: (reque
     return found
   }
   app.get('/v2.1/os-keypairs', request => {
-    const { user_id } = caller(request).identity
+    const { identity, minor } = caller(request)
+    const { user_id } = identity
     return {
       keypairs: store
         .all<Keypair>('keypair')
         .filter(k => k.user_id === user_id)
-        .map(k => ({ keypair: shown(k) })),
+        .map(k => ({ keypair: shown(k, minor) })),
     }
   })
   app.get('/v2.1/os-keypairs/:name', request => {
     const found = find(request)
     return {
       keypair: {
-        ...shown(found),
+        ...shown(found, caller(request).minor),
         user_id: found.user_id,
         created_at: found.created_at,
         deleted: false,
@@ -40,15 +46,18 @@ export function keypairRoutes(app: FastifyInstance, store: Store, caller: (reque
     }
   })
   app.post('/v2.1/os-keypairs', async (request, reply) => {
-    const { user_id } = caller(request).identity
-    const wishes = (request.body as { keypair?: { name?: string; public_key?: string } }).keypair
-    if (!wishes?.name)
+    const { identity, minor } = caller(request)
+    const { user_id } = identity
+    const wishes = (request.body as { keypair?: { name?: unknown; public_key?: unknown } } | undefined)?.keypair
+    if (!wishes || typeof wishes.name !== 'string' || wishes.name === '')
       throw new Refusal(400, 'badRequest', "Invalid input for field/attribute keypair. 'name' is a required property")
+    if (wishes.name.length > 255 || ((wishes.public_key ?? null) !== null && typeof wishes.public_key !== 'string'))
+      throw new Refusal(400, 'badRequest', 'Invalid input for field/attribute keypair.')
     const id = `${user_id}/${wishes.name}`
     if (store.get('keypair', id))
       throw new Refusal(409, 'conflictingRequest', `Key pair '${wishes.name}' already exists.`)
     const made = wishes.public_key ? null : generate()
-    const public_key = wishes.public_key ?? made!.public_key
+    const public_key = made ? made.public_key : String(wishes.public_key).trim()
     const keypair: Keypair = {
       id,
       name: wishes.name,
@@ -60,7 +69,7 @@ export function keypairRoutes(app: FastifyInstance, store: Store, caller: (reque
     await store.commit(keep('keypair', keypair))
     return reply
       .status(200)
-      .send({ keypair: { ...shown(keypair), user_id, ...(made && { private_key: made.private_key }) } })
+      .send({ keypair: { ...shown(keypair, minor), user_id, ...(made && { private_key: made.private_key }) } })
   })
   app.delete('/v2.1/os-keypairs/:name', async (request, reply) => {
     await store.commit(drop('keypair', find(request).id))
@@ -70,7 +79,8 @@ export function keypairRoutes(app: FastifyInstance, store: Store, caller: (reque
 
 /** MD5 of the key's bytes, as ssh-keygen -E md5 shows it. */
 function fingerprint(public_key: string): string {
-  const bytes = Buffer.from(public_key.trim().split(/\s+/)[1] ?? '', 'base64')
+  const [, key = ''] = /^[a-z0-9@.-]+ +([A-Za-z0-9+/=]+)( [^\n\r]*)?$/.exec(public_key) ?? []
+  const bytes = Buffer.from(key, 'base64')
   if (bytes.length === 0)
     throw new Refusal(400, 'badRequest', 'Keypair data is invalid: failed to generate fingerprint')
   return createHash('md5')

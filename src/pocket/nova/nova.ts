@@ -1,7 +1,8 @@
 /** Nova v2.1: its routes. */
+import { randomInt } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Fabric } from '../fabric/fabric.ts'
-import type { Network, Port } from '../neutron/documents.ts'
+import type { Network } from '../neutron/documents.ts'
 import type { Ports } from '../neutron/ports.ts'
 import { identityOf, Refusal, type SharedOptions, service, unauthorizedBody } from '../service.ts'
 import { keep, type Store } from '../store.ts'
@@ -14,19 +15,19 @@ import { flavorRoutes } from './flavors.ts'
 import { groupRoutes } from './groups.ts'
 import { keypairRoutes } from './keypairs.ts'
 import type { Machines } from './machines.ts'
+import { askedVersion, minorOf, newest_minor } from './microversion.ts'
 import { instanceLimit, quotaRoutes } from './quotas.ts'
+import { serverRoutes } from './server-routes.ts'
 
 export type NovaOptions = { store: Store; fabric: Fabric; ports: Ports; machines: Machines; url: string }
 
-const newest_minor = 15
-
 export function nova(options: NovaOptions, shared: SharedOptions): FastifyInstance {
-  const { store, fabric, ports, machines, url } = options
+  const { store, ports, machines, url } = options
   const app = service({
     ...shared,
     name: 'compute',
     not_found: new Refusal(404, 'itemNotFound', 'The resource could not be found.'),
-    request_id_header: 'x-compute-request-id',
+    request_id_headers: ['x-openstack-request-id', 'x-compute-request-id'],
     malformed: new Refusal(400, 'badRequest', 'Malformed request body'),
     form: refusal => ({
       type: 'application/json',
@@ -37,12 +38,12 @@ export function nova(options: NovaOptions, shared: SharedOptions): FastifyInstan
     }),
   })
   app.addHook('onRequest', async (request, reply) => {
-    const minor = minorOf(request)
-    reply.headers({
-      'openstack-api-version': `compute 2.${minor}`,
-      'x-openstack-nova-api-version': `2.${minor}`,
-      vary: 'OpenStack-API-Version, X-OpenStack-Nova-API-Version',
-    })
+    reply.header('vary', 'OpenStack-API-Version, X-OpenStack-Nova-API-Version')
+    // a version that is not announced is named all the same, garbage is not
+    const asked = askedVersion(request)
+    const named = /^\d+\.\d+$/.test(asked) ? asked : `2.${minorOf(request)}`
+    reply.headers({ 'openstack-api-version': `compute ${named}`, 'x-openstack-nova-api-version': named })
+    minorOf(request)
   })
   const caller = (request: FastifyRequest): Caller => ({
     identity: identityOf(request, shared.tokens),
@@ -109,7 +110,10 @@ export function nova(options: NovaOptions, shared: SharedOptions): FastifyInstan
     const limits = { instances: instanceLimit(store, identity.project_id!) }
     const servers = serversOf(store, identity, (request.body ?? {}) as BuildBody, limits)
     await store.commit(...servers.map(server => keep('server', server)))
-    for (const server of servers) void machines.build(server.id)
+    for (const server of servers)
+      void machines
+        .build(server.id)
+        .catch(error => shared.log('a server was not built', { server_id: server.id, error: String(error) }))
     const { id } = servers[0]!
     const groups = (request.body as BuildBody).server!.security_groups ?? [{ name: 'default' }]
     return reply
@@ -127,168 +131,63 @@ export function nova(options: NovaOptions, shared: SharedOptions): FastifyInstan
   })
   app.put('/v2.1/servers/:id', async request => {
     const server = find(request)
-    const { name } = (request.body as { server: { name?: string } }).server
+    const { name } = ((request.body as { server?: { name?: unknown } } | undefined)?.server ?? {}) as { name?: unknown }
+    if (name !== undefined && (typeof name !== 'string' || name === '' || name.length > 255))
+      throw new Refusal(
+        400,
+        'badRequest',
+        'Invalid input for field/attribute name. It is a text of 1 to 255 characters.',
+      )
     const after = { ...server, ...(name !== undefined && { name }) }
     await store.commit(keep('server', after))
     return { server: show(after, caller(request)) }
   })
   app.delete('/v2.1/servers/:id', async (request, reply) => {
-    const server = find(request)
     // answered at once, done behind it: whoever needs to know asks until 404
-    void machines
-      .delete(server)
-      .catch(error => shared.log('a server was not deleted', { server_id: server.id, error: String(error) }))
+    await machines.delete(find(request))
     return reply.status(204).send()
   })
-  app.post('/v2.1/servers/:id/action', async (request, reply) => {
-    const server = find(request)
-    const [action, argument] = Object.entries((request.body ?? {}) as Record<string, unknown>)[0] ?? ['', null]
-    switch (action) {
-      case 'reboot':
-        void machines.reboot(server.id, (argument as { type?: string })?.type === 'SOFT' ? 'REBOOT' : 'HARD_REBOOT')
-        return reply.status(202).send()
-      case 'os-stop':
-        void machines.stop(server.id)
-        return reply.status(202).send()
-      case 'os-start':
-        void machines.start(server.id)
-        return reply.status(202).send()
-      case 'os-getConsoleOutput': {
-        const text = await fabric.console(server.id, 100_000)
-        const { length } = argument as { length?: number | null }
-        return {
-          output: length
-            ? text
-                .split('\n')
-                .slice(-length - 1)
-                .join('\n')
-            : text,
-        }
-      }
-    }
-    throw new Refusal(400, 'badRequest', `There is no such action: ${action}`)
-  })
-  app.get('/v2.1/servers/:id/ips', request => ({ addresses: show(find(request), caller(request)).addresses }))
-  app.get('/v2.1/servers/:id/os-security-groups', request => {
-    const ids = new Set(ports.ofServer(find(request).id).flatMap(port => port.security_groups))
-    return { security_groups: [...ids].map(id => ({ id, name: groupName(id) })) }
-  })
-  app.get('/v2.1/servers/:id/os-volume_attachments', request => {
-    find(request)
-    return { volumeAttachments: [] }
-  })
-  app.get('/v2.1/servers/:id/os-instance-actions', request => {
-    find(request)
-    return { instanceActions: [] }
-  })
-
-  const attachment = (port: Port, port_state = port.status) => ({
-    net_id: port.network_id,
-    port_id: port.id,
-    mac_addr: port.mac_address,
-    port_state,
-    fixed_ips: port.fixed_ips,
-  })
-  app.get('/v2.1/servers/:id/os-interface', request => ({
-    interfaceAttachments: ports
-      .ofServer(find(request).id)
-      .reverse()
-      .map(port => attachment(port)),
-  }))
-  app.post('/v2.1/servers/:id/os-interface', async request => {
-    const server = find(request)
-    const { port_id, net_id } =
-      (request.body as { interfaceAttachment?: { port_id?: string; net_id?: string } }).interfaceAttachment ?? {}
-    if (server.status === 'ERROR')
-      throw new Refusal(
-        409,
-        'conflictingRequest',
-        `Cannot 'attach_interface' instance ${server.id} while it is in vm_state error`,
-      )
-    if (port_id) {
-      const port = store.get<Port>('port', port_id)
-      const { identity } = caller(request)
-      if (!port || (!identity.admin && port.project_id !== identity.project_id))
-        throw new Refusal(404, 'itemNotFound', `Port id ${port_id} could not be found.`)
-      if (port.device_id !== '') throw new Refusal(409, 'conflictingRequest', `Port ${port_id} is still in use.`)
-      await machines.attach(server, port)
-      return { interfaceAttachment: attachment(port, 'DOWN') }
-    }
-    if (!net_id || !store.get('network', net_id))
-      throw new Refusal(
-        500,
-        'computeFault',
-        "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if possible.\n<class 'oslo_messaging.rpc.client.RemoteError'>",
-      )
-    const port = await ports.create(server.project_id, { network_id: net_id, _made_by_nova: true })
-    await machines.attach(server, port)
-    return { interfaceAttachment: attachment(port, 'DOWN') }
-  })
-  app.get('/v2.1/servers/:id/os-interface/:port_id', request => {
-    const { port_id } = request.params as { port_id: string }
-    const port = ports.ofServer(find(request).id).find(p => p.id === port_id)
-    if (!port) throw new Refusal(404, 'itemNotFound', `Port id ${port_id} could not be found.`)
-    return { interfaceAttachment: attachment(port) }
-  })
-  app.delete('/v2.1/servers/:id/os-interface/:port_id', async (request, reply) => {
-    const { port_id } = request.params as { port_id: string }
-    const port = ports.ofServer(find(request).id).find(p => p.id === port_id)
-    if (port)
-      void ports.unbind(port).catch(error => shared.log('a port was not detached', { port_id, error: String(error) }))
-    return reply.status(202).send()
-  })
-
+  serverRoutes(app, options, { caller, find, show, groupName })
   flavorRoutes(app, url, caller)
   keypairRoutes(app, store, caller)
   groupRoutes(app, store, caller)
   quotaRoutes(app, store, caller)
-  computeRoutes(app, store, caller)
-  faultRoutes(app, shared.faults, caller)
+  computeRoutes(app, store, shared.faults, caller)
+  faultRoutes(app, shared.faults, machines, caller)
   return app
 }
 
-function minorOf(request: FastifyRequest): number {
-  const header =
-    request.headers['x-openstack-nova-api-version'] ??
-    String(request.headers['openstack-api-version'] ?? '').replace(/^compute /, '')
-  const text = String(header)
-  if (text === '') return 1
-  if (text === 'latest') return newest_minor
-  const match = /^(\d+)\.(\d+)$/.exec(text)
-  if (!match)
-    throw new Refusal(
-      400,
-      'badRequest',
-      `API Version String ${text} is of invalid format. Must be of format MajorNum.MinorNum.`,
-    )
-  const minor = Number(match[2])
-  if (match[1] !== '2' || minor < 1 || minor > newest_minor)
-    throw new Refusal(
-      406,
-      'computeFault',
-      `Version ${text} is not supported by the API. Minimum is 2.1 and maximum is 2.${newest_minor}.`,
-    )
-  return minor
+/** A name is a pattern in a real Nova. Patterns of tenants can be made to run for ever, so that of them only
+ *  anchors, `.` and `.*` mean something. */
+function pattern(text: string): RegExp {
+  const body = text.replace(/^\^/, '').replace(/\$$/, '')
+  const parts = body.split('.*').map(part => part.replace(/\\(?=.)/g, '').replace(/[*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`${text.startsWith('^') ? '^' : ''}${parts.join('[^]*?')}${text.endsWith('$') ? '$' : ''}`)
 }
 
 function filtered(servers: Server[], query: Record<string, string>, everyone: boolean): Server[] {
-  let name: RegExp | null = null
-  try {
-    name = query.name === undefined ? null : new RegExp(query.name)
-  } catch {
-    throw new Refusal(400, 'badRequest', `Invalid regular expression: ${query.name}`)
-  }
-  return servers
-    .filter(server => name === null || name.test(server.name))
-    .filter(server => query.status === undefined || server.status === query.status.toUpperCase())
-    .filter(server => query.host === undefined || server.host === query.host)
-    .filter(server => !everyone || query.project_id === undefined || server.project_id === query.project_id)
-    .filter(server => !everyone || query.tenant_id === undefined || server.project_id === query.tenant_id)
+  const name = query.name === undefined ? null : pattern(String(query.name).slice(0, 255))
+  const equal: [asked: string | undefined, of: (server: Server) => string | null][] = [
+    [query.status?.toUpperCase(), server => server.status],
+    [query.host, server => server.host],
+    [query.uuid, server => server.id],
+    [query.image, server => server.image_id],
+    [query.flavor, server => server.flavor_id],
+    [query.key_name, server => server.key_name],
+    [query.availability_zone, server => server.zone ?? 'nova'],
+    [everyone ? (query.project_id ?? query.tenant_id) : undefined, server => server.project_id],
+    [everyone ? query.user_id : undefined, server => server.user_id],
+  ]
+  return servers.filter(
+    server =>
+      (name === null || name.test(server.name)) &&
+      equal.every(([asked, of]) => asked === undefined || asked === of(server)),
+  )
 }
 
 function password(): string {
   return Array.from(
     { length: 12 },
-    () => 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'[Math.floor(Math.random() * 56)],
+    () => 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789'[randomInt(56)],
   ).join('')
 }

@@ -32,16 +32,21 @@ export function instanceLimit(store: Store, project_id: string): number {
 
 export function quotaRoutes(app: FastifyInstance, store: Store, caller: (request: FastifyRequest) => Caller): void {
   app.get('/v2.1/os-quota-sets/:id', request => {
-    caller(request)
+    const { identity } = caller(request)
     const { id } = request.params as { id: string }
+    if (!identity.admin && identity.project_id !== id)
+      throw new Refusal(403, 'forbidden', "Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.")
     return { quota_set: { id, ...limitsOf(store, id) } }
   })
   app.put('/v2.1/os-quota-sets/:id', async request => {
     if (!caller(request).identity.admin)
       throw new Refusal(403, 'forbidden', 'Policy does not allow os_compute_api:os-quota-sets:update to be performed.')
     const { id } = request.params as { id: string }
-    const { quota_set } = request.body as { quota_set: Record<string, number> }
-    const limits = { ...store.get<QuotaSet>('quota_set', id)?.limits, ...quota_set }
+    const quota_set = (request.body as { quota_set?: Record<string, unknown> } | undefined)?.quota_set ?? {}
+    for (const [name, value] of Object.entries(quota_set))
+      if (!Object.hasOwn(defaults, name) || !Number.isInteger(value))
+        throw new Refusal(400, 'badRequest', `Invalid input for field/attribute quota_set. Value: ${name}.`)
+    const limits = { ...store.get<QuotaSet>('quota_set', id)?.limits, ...(quota_set as Record<string, number>) }
     await store.commit(keep('quota_set', { id, limits }))
     return { quota_set: limitsOf(store, id) }
   })

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { CloudWorld, type Death, Died } from '../../../test/cloud-world.ts'
 import { plan } from '../../controller/flow.ts'
 import { Transient } from '../../controller/outcome.ts'
-import { type Ledger, type Provider, reconcile } from '../../controller/reconcile.ts'
+import { type Arrival, type Ledger, type Provider, reconcile } from '../../controller/reconcile.ts'
 import { withFacts } from '../../controller/with-facts.ts'
 import { change, type Request } from '../../lbaas/change.ts'
 import type { Tree } from '../../lbaas/tree.ts'
@@ -17,6 +17,9 @@ class Rig {
   readonly world = new CloudWorld()
   readonly done: string[] = []
   tree: Tree | null
+  /** Until when the last life has left something to be done; null: nothing is. */
+  later: Date | null = null
+  #now_ms = Date.parse('2026-01-01T00:00:00Z')
   #ids = 0
 
   constructor() {
@@ -53,7 +56,7 @@ class Rig {
   }
 
   /** One controller's life. False: it died. */
-  async run(look = false): Promise<boolean> {
+  async run(arrival: Arrival = { look: false, unfinished: false }): Promise<boolean> {
     const clients = this.world.clients()
     const provider: Provider<Clients> = {
       name: 'amphora',
@@ -76,7 +79,8 @@ class Rig {
       leaving: async () => false,
     }
     const controller = new AbortController()
-    const around = { signal: controller.signal, now: () => new Date(), random: () => 0, pause: pauseInTest }
+    const now = () => new Date(this.#now_ms)
+    const around = { signal: controller.signal, now, random: () => 0, pause: pauseInTest, late_effect_s: 60 }
     // a death is no error that a controller could handle: nothing runs after it, nothing is recorded
     const mortal: Ledger = {
       ...ledger,
@@ -86,13 +90,20 @@ class Rig {
       },
     }
     try {
-      const rest = await reconcile(provider, mortal, around, look)
+      const rest = await reconcile(provider, mortal, around, arrival)
       expect(rest.kind).not.toBe('parked')
+      this.later = rest.kind === 'later' ? rest.until : null
       return true
     } catch (error) {
       if (error instanceof Died) return false
       throw error
     }
+  }
+
+  /** Time goes by until what is left is due; what was under way has arrived by then. */
+  async wait(): Promise<void> {
+    await this.world.arrive()
+    this.#now_ms = this.later!.getTime()
   }
 
   #terms(id = `id-${++this.#ids}`) {
@@ -205,16 +216,40 @@ describe.each(Object.entries(ways))('%s', (name, changes) => {
 
   test('killed before or after every call, then resumed, it comes to the same', async () => {
     const unkilled = await travelled(changes, null)
-    const wanted = JSON.stringify(unkilled.world.account())
     const calls = unkilled.world.effects
     expect(calls).toBeGreaterThan(5)
     for (let call = 1; call <= calls; call++)
-      for (const when of ['before', 'after'] as const) {
-        const rig = await travelled(changes, { call, when })
-        expect(JSON.stringify(rig.world.account()), `killed ${when} call ${call}`).toBe(wanted)
-        if (rig.tree) expect(plan(due(rig.tree), rig.tree)).toEqual([])
-      }
+      for (const when of ['before', 'after'] as const) same(await travelled(changes, { call, when }), unkilled)
   })
+
+  test('killed in every call, with the effect coming late, it comes to the same', async () => {
+    const unkilled = await travelled(changes, null)
+    for (let call = 1; call <= unkilled.world.effects; call++)
+      for (const behind of [1, 3, 7, 15, 30, Number.POSITIVE_INFINITY])
+        same(await travelled(changes, { call, when: 'late', behind }), unkilled)
+  })
+})
+
+test('killed in every call of its creation and then deleted, it leaves nothing', async () => {
+  const [create] = ways['the five commands, pasted in one go']!
+  const { world } = await travelled([create!], null)
+  const behinds = [1, 3, 7, 15, 30, Number.POSITIVE_INFINITY]
+  for (let call = 1; call <= world.effects; call++)
+    for (const death of [
+      { call, when: 'after' as const },
+      ...behinds.map(behind => ({ call, when: 'late' as const, behind })),
+    ]) {
+      const rig = new Rig()
+      rig.world.death = death
+      create!(rig)
+      if (await rig.run()) continue // the call was one that is repeated until it is answered
+      rig.change({ verb: 'delete', resource: 'load_balancer', id: 'lb', cascade: true })
+      expect(await rig.run({ look: true, unfinished: true })).toBe(true)
+      if (rig.tree) await rig.wait()
+      expect(await rig.run()).toBe(true)
+      expect(rig.tree, JSON.stringify(death)).toBe(null)
+      expect(rig.world.account(), JSON.stringify(death)).toEqual({ servers: [], ports: [], groups: [] })
+    }
 })
 
 test('what the world lost is found by looking, and made again', async () => {
@@ -242,7 +277,7 @@ test('what the world lost is found by looking, and made again', async () => {
     const rig = await travelled(ways['the five commands, pasted in one go']!, null)
     const wanted = rig.world.account()
     lose(rig.world)
-    for (let lives = 0; lives < 5 && !(await rig.run(true)); lives++);
+    await rig.run({ look: true, unfinished: false })
     const now = rig.world.account() as { servers: { listeners: unknown }[] }
     expect(
       now.servers.map(s => s.listeners),
@@ -253,13 +288,24 @@ test('what the world lost is found by looking, and made again', async () => {
   }
 })
 
+function same(killed: Rig, unkilled: Rig): void {
+  const how = `killed ${JSON.stringify(killed.world.death)}`
+  expect(JSON.stringify(killed.world.account()), how).toBe(JSON.stringify(unkilled.world.account()))
+  expect(killed.tree === null, how).toBe(unkilled.tree === null)
+  if (killed.tree) expect(plan(due(killed.tree), killed.tree), how).toEqual([])
+}
+
 /** Goes the way; a death strikes once, after which another controller takes over, looking first. */
 async function travelled(changes: ((rig: Rig) => void)[], death: Death): Promise<Rig> {
   const rig = new Rig()
   rig.world.death = death
   for (const step of changes) {
     step(rig)
-    for (let lives = 0, look = false; !(await rig.run(look)); look = true) expect(++lives).toBeLessThan(5)
+    if (!(await rig.run())) expect(await rig.run({ look: true, unfinished: true })).toBe(true)
+    if (!rig.later) continue
+    await rig.wait()
+    expect(await rig.run()).toBe(true)
+    expect(rig.later).toBe(null)
   }
   return rig
 }

@@ -14,6 +14,7 @@ import { plugVip } from './steps/plug-vip.ts'
 import { releaseSecurityGroup, securityGroup } from './steps/security-group.ts'
 import { server } from './steps/server.ts'
 import { finish, settle } from './steps/settle.ts'
+import { twins } from './steps/twins.ts'
 import { uploadListeners } from './steps/upload-listeners.ts'
 import { releaseVipPort, vipPort } from './steps/vip-port.ts'
 import { vrrpPort } from './steps/vrrp-port.ts'
@@ -26,11 +27,14 @@ export const serve: Flow<Clients> = flow('serve', [
   amphoraRows,
   each(serving, [certificate, server, vrrpPort, plugVip, memberPorts, uploadListeners]),
   settle,
+  twins,
 ])
 
 /** Nothing of it stays, neither in the cloud nor in the rows. */
 export const remove: Flow<Clients> = flow('remove', [
-  each(all, [deleteServer, forget]),
+  each(all, [deleteServer]),
+  twins,
+  each(all, [forget]),
   releaseVipPort,
   releaseSecurityGroup,
   finish,

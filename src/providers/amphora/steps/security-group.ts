@@ -122,7 +122,7 @@ async function deleteTwinGroups({ neutron }: Clients, name: string, keep_id: str
 }
 
 /** Ports leave a group slowly in a real Neutron: in use is worth waiting for. */
-async function deleteGroup({ clients, pause }: StepContext<Clients>, id: string): Promise<void> {
+export async function deleteGroup({ clients, pause }: StepContext<Clients>, id: string): Promise<void> {
   for (let failures = 0; ; failures++) {
     try {
       return await clients.neutron.deleteSecurityGroup(id)
@@ -133,6 +133,6 @@ async function deleteGroup({ clients, pause }: StepContext<Clients>, id: string)
   }
 }
 
-function groupName(load_balancer_id: string): string {
+export function groupName(load_balancer_id: string): string {
   return `lb-${load_balancer_id}`
 }

@@ -45,6 +45,6 @@ export const releaseVipPort = treeStep<Clients>({
   },
 })
 
-function vipPortName(load_balancer_id: string): string {
+export function vipPortName(load_balancer_id: string): string {
   return `octavia-lb-${load_balancer_id}`
 }

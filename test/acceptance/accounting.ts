@@ -1,0 +1,99 @@
+/** Accounting: what of load balancers exists in the cloud and on the machine, to be compared with what should. */
+import fs from 'node:fs'
+import type { Answer, Api } from './api.ts'
+import type { Stack } from './stack.ts'
+
+/** What there is of load balancers in a cloud, by the names of what it was made for. Each list is sorted and keeps twins. */
+export type Account = {
+  /** Of the servers amphora-<id>: the ids. */
+  servers: string[]
+  /** Of the ports octavia-lb-vrrp-<id>: the ids. */
+  vrrp_ports: string[]
+  /** Of the ports on which amphorae are managed: the ids of the amphorae. */
+  management_ports: string[]
+  /** Of the ports octavia-lb-<id>: the ids. */
+  vip_ports: string[]
+  /** Of the security groups lb-<id>: the ids. */
+  groups: string[]
+}
+
+type Named = { id: string; name: string; device_id: string }
+
+/** As an administrator sees it: of all projects. */
+export async function account(admin: Api): Promise<Account> {
+  type Lists = Record<string, Named[]>
+  const list = async (answer: Promise<Answer<Lists>>, key: string): Promise<Named[]> => {
+    const { status, body } = await answer
+    if (status !== 200) throw new Error(`${key}: status ${status}`)
+    return body[key]!
+  }
+  const [servers, ports, groups] = await Promise.all([
+    list(admin.compute<Lists>('GET', 'v2.1/servers/detail?all_tenants=1'), 'servers'),
+    list(admin.network<Lists>('GET', 'ports'), 'ports'),
+    list(admin.network<Lists>('GET', 'security-groups'), 'security_groups'),
+  ])
+  const behind = (prefix: string, named: Named[]) => {
+    const uuid = /^[0-9a-f]{8}-[0-9a-f-]{27}$/
+    return named
+      .filter(({ name }) => name.startsWith(prefix) && uuid.test(name.slice(prefix.length)))
+      .map(({ name }) => name.slice(prefix.length))
+      .sort()
+  }
+  const owners = new Map(servers.map(server => [server.id, server]))
+  const managed = ports.flatMap(({ name, device_id }) => (name === '' ? (owners.get(device_id) ?? []) : []))
+  return {
+    servers: behind('amphora-', servers),
+    vrrp_ports: behind('octavia-lb-vrrp-', ports),
+    management_ports: behind('amphora-', managed),
+    vip_ports: behind('octavia-lb-', ports),
+    groups: behind('lb-', groups),
+  }
+}
+
+/** What there must be of these load balancers, if each has the one amphora that is named beside it: exactly one of all. */
+export function rightAccount(amphorae: Map<string, string>): Account {
+  const load_balancers = [...amphorae.keys()].sort()
+  const servers = [...amphorae.values()].sort()
+  return {
+    servers,
+    vrrp_ports: servers,
+    management_ports: servers,
+    vip_ports: load_balancers,
+    groups: load_balancers,
+  }
+}
+
+export type ListedProcess = { pid: number; args: string; userns: string }
+
+/** All processes of a stack, as the machine sees them. */
+export function processesOf(stack: Stack): ListedProcess[] {
+  const below = (pid: number): number[] => {
+    try {
+      const tasks = fs.readdirSync(`/proc/${pid}/task`)
+      const children = tasks.flatMap(task => fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
+      return children.filter(child => child !== '').flatMap(child => [Number(child), ...below(Number(child))])
+    } catch {
+      return [] // it has just ended
+    }
+  }
+  return below(stack.firstProcess()).flatMap(pid => {
+    try {
+      const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+      return [{ pid, args, userns: fs.readlinkSync(`/proc/${pid}/ns/user`) }]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** The user namespaces in which processes of the stack run: each server has one of its own. */
+export function namespacesOf(stack: Stack): number {
+  return new Set(processesOf(stack).map(({ userns }) => userns)).size
+}
+
+/** Kills a daemon of the stack (`ottavia serve ROLE`) as the machine would when it runs out of memory. */
+export function killDaemon(stack: Stack, role: 'all' | 'pocket'): void {
+  const daemon = processesOf(stack).find(({ args }) => args.endsWith(`src/cli/ottavia.ts serve ${role}`))
+  if (!daemon) throw new Error(`no process serves ${role}`)
+  process.kill(daemon.pid, 'SIGKILL')
+}
