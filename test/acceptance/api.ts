@@ -1,9 +1,20 @@
 /** Raw calls of the load balancing API in both dialects, as a user of the stack. */
 import type { Status } from '../../src/cli/world/status.ts'
-import type { Stack } from './stack.ts'
+import { eventually, type Stack } from './stack.ts'
 
 /** `T` is what the caller expects of the body. */
 export type Answer<T> = { status: number; body: T }
+
+/** An object as the API shows it: what the tests read of it. */
+export type Made = {
+  id: string
+  name: string
+  provisioning_status: string
+  operating_status: string
+  vip_address: string
+  vip_port_id: string
+  project_id: string
+}
 
 /** One user's session. */
 export class Api {
@@ -40,9 +51,45 @@ export class Api {
     return this.#send(`${this.#neutron}/v2.0/${path}`, method, body)
   }
 
-  /** `path` of Nova, with its version. */
+  /** `path` of Nova, with its version; or of the pocket cloud's faults. */
   compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#nova}/${path}`, method, body)
+  }
+
+  /** Creates an object of the Octavia dialect and answers with it; rejects when it is refused. */
+  async made(path: string, singular: string, fields: Record<string, unknown>): Promise<Made> {
+    const { status, body } = await this.octavia('POST', path, { [singular]: fields })
+    if (status !== 201) throw new Error(`POST ${path}: ${status} ${JSON.stringify(body)}`)
+    return body[singular] as Made
+  }
+
+  /** Waits until the load balancer is ACTIVE; gives up at once when it is in ERROR. */
+  async settled(id: string): Promise<Made> {
+    const lb = await eventually(`load balancer ${id} settled`, async () => {
+      const { body } = await this.octavia<{ loadbalancer: Made }>('GET', `loadbalancers/${id}`)
+      return body.loadbalancer.provisioning_status.startsWith('PENDING') ? null : body.loadbalancer
+    })
+    if (lb.provisioning_status !== 'ACTIVE') throw new Error(`load balancer ${id} is ${JSON.stringify(lb)}`)
+    return lb
+  }
+
+  /** Deletes the load balancer with all it has and waits until it is gone. */
+  async removed(id: string): Promise<void> {
+    const { status, body } = await this.octavia('DELETE', `loadbalancers/${id}?cascade=true`)
+    if (status !== 204 && status !== 404) throw new Error(`DELETE ${id}: ${status} ${JSON.stringify(body)}`)
+    await this.gone(id)
+  }
+
+  /** Waits until the load balancer, whose deletion was asked for, is gone. */
+  async gone(id: string): Promise<void> {
+    const asked = async () => (await this.octavia('GET', `loadbalancers/${id}`)).status === 404
+    await eventually(`load balancer ${id} gone`, asked)
+  }
+
+  /** The id of the subnet of that name. */
+  async subnet(name: string): Promise<string> {
+    const { body } = await this.network<{ subnets: { id: string }[] }>('GET', `subnets?name=${name}`)
+    return body.subnets[0]!.id
   }
 
   async #send<T>(url: string, method: string, body?: unknown): Promise<Answer<T>> {

@@ -15,10 +15,16 @@ export class Stack {
   #output = ''
 
   readonly #ottavia: string
+  readonly #variables: Record<string, string>
 
-  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. */
-  constructor(dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')), checkout = repository) {
+  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. `variables` join its environment. */
+  constructor(
+    dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')),
+    checkout = repository,
+    variables: Record<string, string> = {},
+  ) {
     this.dir = dir
+    this.#variables = variables
     this.#ottavia = path.join(checkout, 'ottavia')
   }
 
@@ -26,6 +32,7 @@ export class Stack {
   async up(...options: string[]): Promise<Status> {
     const up = spawn(this.#ottavia, ['up', '--state', this.dir, '--json', ...options], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#variables },
     })
     this.#up = up
     this.#output = ''
@@ -92,11 +99,32 @@ export class Stack {
     return this.run('exec', '--', ...command)
   }
 
+  /** What asking the URL `count` times, from a host on the network private, is answered: text to how often. */
+  async answers(url: string, count: number): Promise<Record<string, number>> {
+    const ask = `for i in $(seq ${count}); do curl -gsS --max-time 5 '${url}' || echo; done`
+    const { stdout, stderr } = await this.exec('sh', '-c', ask)
+    const counts: Record<string, number> = {}
+    for (const line of stdout.trim().split('\n')) counts[line] = (counts[line] ?? 0) + 1
+    if (stderr !== '') counts[stderr.trim()] = 1
+    return counts
+  }
+
   /** A genuine client's command as that user; rejects when it fails. */
   async client(user: 'admin' | 'demo', ...command: string[]): Promise<string> {
     const ran = await this.tryClient(user, ...command)
     if (ran.status !== 0) throw new Error(`${command.join(' ')}: ${ran.stderr}${ran.stdout}`)
     return ran.stdout
+  }
+
+  /** Commands of the genuine `openstack`, typed into one session of it; answers with what each said as JSON (`-f json` is
+   *  added). Rejects when any of them complained. */
+  async typed<T = Record<string, unknown>>(user: 'admin' | 'demo', ...commands: string[]): Promise<T[]> {
+    const input = commands.map(command => `${command} -f json\n`).join('')
+    const { stdout, stderr } = await execute(['openstack'], await this.environment(user), input)
+    if (stderr !== '') throw new Error(`${input}: ${stderr}`)
+    const documents = stdout.split(/^(?=[{[])/m).map(text => JSON.parse(text) as T)
+    if (documents.length !== commands.length) throw new Error(`${input}: ${stdout}`)
+    return documents
   }
 
   async tryClient(user: 'admin' | 'demo', ...command: string[]): Promise<Ran> {
@@ -138,12 +166,13 @@ export async function eventually<T>(
   throw new Error(`${what}: not within ${limit_s} s${last ? `; ${String(last)}` : ''}`)
 }
 
-function execute(argv: string[], env: Record<string, string>): Promise<Ran> {
+function execute(argv: string[], env: Record<string, string>, input: string | null = null): Promise<Ran> {
   return new Promise(resolve => {
     const options = { env: { ...process.env, ...env }, maxBuffer: 64 << 20 }
-    execFile(argv[0]!, argv.slice(1), options, (error, stdout, stderr) => {
+    const child = execFile(argv[0]!, argv.slice(1), options, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === 'number' ? error.code : 1) : 0
       resolve({ status, stdout, stderr })
     })
+    if (input !== null) child.stdin!.end(input)
   })
 }

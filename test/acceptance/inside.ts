@@ -1,0 +1,50 @@
+/** The amphora of a load balancer, looked into from the machine of the cloud that it runs on. */
+import type { Stack } from './stack.ts'
+
+export class Inside {
+  readonly amphora_id: string
+  readonly server_id: string
+  readonly management_address: string
+  readonly #stack: Stack
+
+  private constructor(stack: Stack, amphora_id: string, server_id: string, management_address: string) {
+    this.#stack = stack
+    this.amphora_id = amphora_id
+    this.server_id = server_id
+    this.management_address = management_address
+  }
+
+  static async of(stack: Stack, load_balancer_id: string): Promise<Inside> {
+    const { stdout, stderr } = await stack.run('explain', load_balancer_id)
+    const found = /amphora (\S+): ALLOCATED, server (\S+), (\S+)/.exec(stdout)
+    if (!found) throw new Error(`no amphora serves ${load_balancer_id}: ${stdout}${stderr}`)
+    return new Inside(stack, found[1]!, found[2]!, found[3]!)
+  }
+
+  /** What the shell says inside; `$ROOT` is the amphora's root. The network is that of amphora-haproxy. */
+  async shell(script: string): Promise<string> {
+    const whole = `pid=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id}); ROOT=/proc/$pid/root
+exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$ROOT'; ${script}'`
+    const ran = await this.#stack.exec('sh', '-c', whole)
+    if (ran.status !== 0) throw new Error(`${script}: ${ran.stderr}`)
+    return ran.stdout
+  }
+
+  /** The configuration as it was uploaded. */
+  uploaded(listener_id: string): Promise<string> {
+    return this.shell(`cat $ROOT/var/lib/octavia/${listener_id}/haproxy.cfg`)
+  }
+
+  /** The haproxy processes of a listener: its master and its workers. A reload makes another worker. */
+  async haproxies(listener_id: string): Promise<string[]> {
+    const { stdout } = await this.#stack.exec('ps', 'ax', '-o', 'pid=,args=')
+    const own = stdout.split('\n').filter(line => line.includes('haproxy') && line.includes(`/${listener_id}/`))
+    return own.map(line => line.trim().split(' ')[0]!).toSorted()
+  }
+
+  /** MAC addresses of the interfaces in amphora-haproxy. */
+  async macs(): Promise<string[]> {
+    const links = JSON.parse(await this.shell('ip -j link')) as { ifname: string; address: string }[]
+    return links.filter(link => link.ifname !== 'lo').map(link => link.address)
+  }
+}
