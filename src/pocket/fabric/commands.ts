@@ -34,7 +34,7 @@ export async function nftLoad(netns: string, script: string): Promise<void> {
   const file = path.join(os.tmpdir(), `nft-${process.pid}-${scripts++}`)
   fs.writeFileSync(file, script, { mode: 0o600 })
   try {
-    await run(['ip', 'netns', 'exec', netns, 'nft', '-f', file])
+    await run(['nsenter', `--net=/run/netns/${netns}`, 'nft', '-f', file])
   } finally {
     fs.rmSync(file, { force: true })
   }

@@ -4,8 +4,9 @@ import path from 'node:path'
 import { ipBatch, nftLoad, run } from './commands.ts'
 import { ensureDisk } from './disk.ts'
 import { type Fabric, FabricError, type FabricPort } from './fabric.ts'
-import { portChains, portChainsGone, switchTables, tapName } from './filter.ts'
+import { switchTables } from './filter.ts'
 import { consoleTail, endServer, findServers, startServer } from './server.ts'
+import { linkNames, switchName, Taps } from './taps.ts'
 
 export type MachineOptions = {
   /** Where the servers' disks and consoles lie; survives restarts. */
@@ -19,8 +20,9 @@ export function machineFabric(options: MachineOptions): Fabric {
   fs.mkdirSync(options.servers_dir, { recursive: true, mode: 0o700 })
   /** Process ids of the servers' first processes. */
   const servers = new Map<string, number>(findServers())
-  /** Where each port's tap is. */
-  const plugged = new Map<string, string>()
+  const taps = new Taps()
+  /** Networks whose switch is known to be whole. */
+  const whole = new Set<string>()
   const listeners: ((server_id: string) => void)[] = []
   /** Changes of one network or port run one after another. */
   const queues = new Map<string, Promise<unknown>>()
@@ -33,35 +35,38 @@ export function machineFabric(options: MachineOptions): Fabric {
     return next
   }
 
-  const ensureNetwork = (network_id: string) => inOrder(network_id, () => makeSwitch(switchName(network_id)))
+  const ensureNetwork = (network_id: string) =>
+    inOrder(network_id, async () => {
+      if (!whole.has(network_id)) await makeSwitch(switchName(network_id))
+      whole.add(network_id)
+    })
 
   const plugInto = async (port: FabricPort, target: string, interface_name: string) => {
     await ensureNetwork(port.network_id)
-    await inOrder(port.id, async () => {
-      const netns = switchName(port.network_id)
-      const tap = tapName(port.id)
-      if (!(await linkExists(netns, tap))) {
-        const peer = `peer name ${interface_name} address ${port.mac_address} mtu ${port.mtu} netns ${target}`
-        await ipBatch(null, [`link add ${tap} netns ${netns} mtu ${port.mtu} type veth ${peer}`])
-      }
-      plugged.set(port.id, netns)
-      await nftLoad(netns, portChains(port))
-      await ipBatch(netns, [`link set ${tap} master bridge ${port.admin_state_up ? 'up' : 'down'}`])
-    })
+    await taps.plug(port, target, interface_name)
   }
 
-  const findTap = async (port_id: string): Promise<string | null> => {
-    const known = plugged.get(port_id)
-    if (known) return known
-    for (const netns of (await switches()).values()) if (await linkExists(netns, tapName(port_id))) return netns
-    return null
+  const ended = (server_id: string, pid: number) => {
+    // endServer forgets the pid first, so what is still known here ended by itself
+    if (servers.get(server_id) !== pid) return
+    servers.delete(server_id)
+    for (const listener of listeners) listener(server_id)
+  }
+  // whose parent we are not: their end is only seen by looking
+  for (const [server_id, pid] of servers) {
+    const watch = setInterval(() => {
+      if (alive(pid)) return
+      clearInterval(watch)
+      ended(server_id, pid)
+    }, 1_000).unref()
   }
 
   const fabric: Fabric = {
     ensureNetwork,
     removeNetwork: network_id =>
       inOrder(network_id, async () => {
-        if (await netnsExists(switchName(network_id))) await run(['ip', 'netns', 'del', switchName(network_id)])
+        whole.delete(network_id)
+        if (netnsExists(switchName(network_id))) await run(['ip', 'netns', 'del', switchName(network_id)])
       }),
     boot: (server, ports) =>
       inOrder(server.id, async () => {
@@ -69,12 +74,7 @@ export function machineFabric(options: MachineOptions): Fabric {
         const disk = ensureDisk(options.servers_dir, server)
         const started = await startServer({ server, disk, runtime_dir: options.runtime_dir })
         servers.set(server.id, started.pid)
-        void started.exited.then(() => {
-          // endServer forgets the pid first, so what is still known here ended by itself
-          if (servers.get(server.id) !== started.pid) return
-          servers.delete(server.id)
-          for (const listener of listeners) listener(server.id)
-        })
+        void started.exited.then(() => ended(server.id, started.pid))
         try {
           for (const [index, port] of ports.entries()) await plugInto(port, String(started.pid), `eth${index}`)
           await configure(started.pid, ports)
@@ -100,24 +100,10 @@ export function machineFabric(options: MachineOptions): Fabric {
       if (!alive(pid)) throw new FabricError(`server ${server_id} does not run`)
       await plugInto(port, String(pid), 'eth%d')
     },
-    unplug: port_id =>
-      inOrder(port_id, async () => {
-        const netns = await findTap(port_id)
-        plugged.delete(port_id)
-        if (netns === null) return
-        // the link goes by itself when its server ends
-        await run(['ip', '-n', netns, 'link', 'del', tapName(port_id)]).catch(() => {})
-        await nftLoad(netns, portChainsGone(port_id)).catch(() => {})
-      }),
-    update: port =>
-      inOrder(port.id, async () => {
-        const netns = switchName(port.network_id)
-        if (!(await netnsExists(netns)) || !(await linkExists(netns, tapName(port.id)))) return
-        await nftLoad(netns, portChains(port))
-        await ipBatch(netns, [`link set ${tapName(port.id)} ${port.admin_state_up ? 'up' : 'down'}`])
-      }),
+    unplug: port_id => taps.unplug(port_id, switches()),
+    update: port => taps.update(port),
     plugHost: async (netns, interface_name, port) => {
-      if (netns !== 'world' && !(await netnsExists(netns))) {
+      if (netns !== 'world' && !netnsExists(netns)) {
         await run(['ip', 'netns', 'add', netns])
         await ipBatch(netns, ['link set lo up'])
       }
@@ -131,13 +117,9 @@ export function machineFabric(options: MachineOptions): Fabric {
   return fabric
 }
 
-function switchName(network_id: string): string {
-  return `sw-${network_id}`
-}
-
 async function makeSwitch(netns: string): Promise<void> {
-  if (await netnsExists(netns)) {
-    if (await linkExists(netns, 'bridge')) return
+  if (netnsExists(netns)) {
+    if ((await linkNames(netns)).has('bridge')) return
     await run(['ip', 'netns', 'del', netns]) // a start that was cut short
   }
   await run(['ip', 'netns', 'add', netns])
@@ -178,20 +160,12 @@ function addressLines(name: string, port: FabricPort): string[] {
   return [`link set ${name} up`, ...addresses, ...routes]
 }
 
-async function switches(): Promise<Map<string, string>> {
-  const names = fs.existsSync('/run/netns') ? fs.readdirSync('/run/netns') : []
-  return new Map(names.filter(name => name.startsWith('sw-')).map(name => [name.slice(3), name]))
+function switches(): string[] {
+  return fs.existsSync('/run/netns') ? fs.readdirSync('/run/netns').filter(name => name.startsWith('sw-')) : []
 }
 
-async function netnsExists(name: string): Promise<boolean> {
+function netnsExists(name: string): boolean {
   return fs.existsSync(`/run/netns/${name}`)
-}
-
-function linkExists(netns: string, link: string): Promise<boolean> {
-  return run(['ip', '-n', netns, 'link', 'show', 'dev', link]).then(
-    () => true,
-    () => false,
-  )
 }
 
 function alive(pid: number | undefined): pid is number {
