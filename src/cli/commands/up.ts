@@ -35,7 +35,8 @@ export async function up(options: UpOptions): Promise<number> {
       state: state.dir,
       command: [process.execPath, path.join(import.meta.dirname, '../world/inside.ts')],
       sockets: names.map(name => sockets[name]),
-      env: { OTTAVIA_INSIDE: JSON.stringify(inside) },
+      // the checkout is read-only in there, so what is compiled is kept in the state folder
+      env: { OTTAVIA_INSIDE: JSON.stringify(inside), NODE_COMPILE_CACHE: state.path('compiled') },
       log_file: state.path('log', 'stack.log'),
     })
   } catch (error) {
