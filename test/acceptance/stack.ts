@@ -14,23 +14,26 @@ export class Stack {
   #up: ChildProcess | null = null
   #output = ''
 
-  readonly #ottavia: string
+  readonly #ottavia: string[]
   readonly #variables: Record<string, string>
 
-  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. `variables` join its environment. */
+  /** `checkout` is where ottavia itself lies: this repository, or a clone of it. `variables` join its environment;
+   *  `command` starts it instead of the checkout's own executable. */
   constructor(
     dir = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-stack-')),
     checkout = repository,
     variables: Record<string, string> = {},
+    command = [path.join(checkout, 'ottavia')],
   ) {
     this.dir = dir
     this.#variables = variables
-    this.#ottavia = path.join(checkout, 'ottavia')
+    this.#ottavia = command
   }
 
   /** `./ottavia up`; resolves with what it printed as JSON once everything answers. */
   async up(...options: string[]): Promise<Status> {
-    const up = spawn(this.#ottavia, ['up', '--state', this.dir, '--json', ...options], {
+    const argv = [...this.#ottavia, 'up', '--state', this.dir, '--json', ...options]
+    const up = spawn(argv[0]!, argv.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.#variables },
     })
@@ -86,7 +89,7 @@ export class Stack {
 
   /** `./ottavia COMMAND --state … ARGUMENTS`. */
   run(command: string, ...args: string[]): Promise<Ran> {
-    return execute([this.#ottavia, command, '--state', this.dir, ...args], {})
+    return execute([...this.#ottavia, command, '--state', this.dir, ...args], this.#variables)
   }
 
   async status(): Promise<Status> {
