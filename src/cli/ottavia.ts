@@ -78,7 +78,7 @@ program
 
 program
   .command('serve')
-  .description('run one of the daemons: api, controller, health, housekeeping, or all of them')
+  .description('run one of the daemons: api, controller, housekeeping, or all of them')
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
