@@ -82,10 +82,13 @@ describe('a server with root inside it', () => {
       'demo',
       'neighbour',
       'private',
-      `#!/bin/sh\ncurl -sS --max-time 5 http://${web}/\necho SAID\n`,
+      `#!/bin/sh\ncurl -sS --max-time 5 http://${web}/\ncat /media/config-2/openstack/latest/meta_data.json\necho SAID\n`,
       'SAID',
+      '--config-drive',
+      'true',
     )
     expect(said).toContain('hello from web1')
+    expect(said).toContain('"name":"neighbour"') // and its config drive tells it who it is
   })
 
   test('on lb-mgmt-net it reaches the controllers on the heartbeat port alone', async () => {

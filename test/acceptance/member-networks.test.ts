@@ -73,6 +73,7 @@ const drop = async (member: Made) => {
 
 describe('a member on another network', () => {
   let other: Network
+  let address: string
   let member: Made
   let port: Port
 
@@ -80,7 +81,7 @@ describe('a member on another network', () => {
 
   test('is reached by a port and an interface that the amphora gets there', async () => {
     other = await network('other', '10.9.0.0/24')
-    const address = await boot('far-web', other.id, null)
+    address = await boot('far-web', other.id, null)
     expect(address).toMatch(/^10\.9\.0\./)
     member = await add({ address, subnet_id: other.subnet_id })
     await demo.settled(lb.id)
@@ -94,7 +95,8 @@ describe('a member on another network', () => {
   })
 
   test('a second member there needs no second port', async () => {
-    const second = await add({ address: '10.9.0.250', weight: 0, subnet_id: other.subnet_id })
+    const unused = ['10.9.0.250', '10.9.0.251'].find(one => one !== address)!
+    const second = await add({ address: unused, weight: 0, subnet_id: other.subnet_id })
     await demo.settled(lb.id)
     const inside = await Inside.of(stack, lb.id)
     expect(await portsOn(other.id, inside.server_id)).toHaveLength(1)

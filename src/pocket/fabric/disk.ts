@@ -22,8 +22,18 @@ export function ensureDisk(servers_dir: string, server: FabricServer): string {
     }
   for (const file of server.files) writeFile(draft, file.path, file.contents, file.mode ?? 0o600)
   if (startsWithShebang(server.user_data)) writeFile(draft, '/var/lib/cloud/user-data', server.user_data!, 0o700)
+  for (const file of server.config_drive) {
+    const target = path.join(configDriveOf(disk), file.path)
+    fs.mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 })
+    fs.writeFileSync(target, file.contents, { mode: 0o600 })
+  }
   fs.renameSync(draft, disk)
   return disk
+}
+
+/** Where the config drive of the server with that disk lies. */
+export function configDriveOf(disk: string): string {
+  return path.join(path.dirname(disk), 'config-drive')
 }
 
 export function diskOf(servers_dir: string, server_id: string): string {

@@ -39,6 +39,8 @@ export type FabricServer = {
   image_dir: string | null
   /** Files put in before the first boot (Nova's personality), absolute paths below /etc, /root or /var. */
   files: { path: string; contents: Uint8Array; mode?: number }[]
+  /** What its config drive holds, by paths below it; shown read-only at /media/config-2. Empty: it has none. */
+  config_drive: { path: string; contents: Uint8Array }[]
   /** An executable script (it begins with #!). It runs at every boot: nothing else in there would start what it started. */
   user_data: Uint8Array | null
   memory_mb: number

@@ -1,13 +1,13 @@
 #!/bin/sh
 # The first process of a server. Stage 1, in a mount namespace of the cloud's, prepares the root; stage 2 runs in a user
 # namespace of its own, in which those mounts are locked: read-only stays read-only whatever root in there does.
-# args: NAME DISK RUNTIME TREE    DISK/{etc,var,root} last over restarts; RUNTIME is shown as /opt/runtime; TREE is the image's
-# folder or -. It tells "born" and waits for a line (the uid map is written), then "up" and waits for another (the ports are
+# args: NAME DISK RUNTIME TREE DRIVE    DISK/{etc,var,root} last over restarts; RUNTIME is shown as /opt/runtime; TREE is the image's
+# folder or -, DRIVE the config drive's. It tells "born" and waits for a line (the uid map is written), then "up" and waits for another (the ports are
 # plugged); its standard error becomes the server's console.
 set -e
-name=$1 disk=$2 runtime=$3 tree=$4
+name=$1 disk=$2 runtime=$3 tree=$4 drive=$5
 R=/tmp/root; mkdir -p $R; mount -t tmpfs -o mode=755,size=1m tmpfs $R; cd $R # /tmp/root of this mount namespace only
-mkdir usr etc dev proc sys run tmp var opt opt/runtime srv mnt root home
+mkdir usr etc dev proc sys run tmp var opt opt/runtime srv mnt root home media
 o=nosuid,nodev
 { for l in usr bin sbin lib lib32 lib64 libx32; do
     if [ -L /$l ]; then ln -s "$(readlink /$l)" $l; elif [ -d /$l ]; then mkdir -p $l; echo "/$l $R/$l none bind,ro,$o"; fi; done
@@ -20,6 +20,7 @@ $disk/root $R/root none bind,$o
 tmpfs $R/dev tmpfs mode=755,size=1m,nosuid
 tmpfs $R/run tmpfs mode=755,size=64m,$o
 tmpfs $R/tmp tmpfs mode=1777,size=128m,$o"
+  if [ "$drive" != - ]; then mkdir media/config-2; echo "$drive $R/media/config-2 none bind,ro,$o"; fi
   if [ "$tree" != - ]; then for d in "$tree"/opt/* "$tree"/srv/*; do
     [ -d "$d" ] || continue; t=${d#"$tree"/}; mkdir -p $t; echo "$d $R/$t none bind,ro,$o"; done; fi
 } > dev/fstab

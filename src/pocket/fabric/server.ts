@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import readline from 'node:readline'
+import { configDriveOf } from './disk.ts'
 import { FabricError, type FabricServer } from './fabric.ts'
 
 export type StartedServer = {
@@ -32,6 +33,7 @@ export async function startServer(options: {
     disk,
     runtime_dir,
     server.image_dir ?? '-',
+    server.config_drive.length > 0 ? configDriveOf(disk) : '-',
   ]
   const child = spawn('unshare', argv, {
     detached: true,

@@ -6,6 +6,7 @@ import type { Port } from '../neutron/documents.ts'
 import type { Ports } from '../neutron/ports.ts'
 import { Refusal, timestamp } from '../service.ts'
 import { drop, keep, type Store } from '../store.ts'
+import { configDrive } from './config-drive.ts'
 import type { Server, ServerGroup } from './documents.ts'
 import { flavors } from './flavors.ts'
 import { chooseHost, hosts, type Placed } from './scheduler.ts'
@@ -285,6 +286,7 @@ export class Machines {
         name: server.name,
         image_dir: treeOf(images_dir, server.image_id),
         files: [...files, ...key],
+        config_drive: server.config_drive ? configDrive(server) : [],
         user_data: server.user_data === null ? null : Buffer.from(server.user_data, 'base64'),
         memory_mb: flavor?.ram ?? 64,
       },
