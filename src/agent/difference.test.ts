@@ -1,9 +1,10 @@
 /** The difference between two configurations, and that applying it makes the one the other. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ListenerInput, type MemberInput, renderListener } from '../amphora/haproxy/listener.ts'
+import type { MemberInput } from '../amphora/haproxy/listener.ts'
 import { type Configuration, parseConfiguration } from './configuration.ts'
 import { difference, type Operation } from './difference.ts'
+import { type Sample, sampleConfig } from './sample.ts'
 
 const member = fc.record({
   admin_state_up: fc.boolean(),
@@ -16,33 +17,9 @@ const members: fc.Arbitrary<MemberInput[]> = fc
   .dictionary(fc.constantFrom('m1', 'm2', 'm3', 'm4'), member)
   .map(all => Object.entries(all).map(([id, each]) => ({ id, ...each })))
 
-const input = (all: MemberInput[], change: Partial<ListenerInput['listener']> = {}): ListenerInput => ({
-  base_path: '/var/lib/octavia',
-  load_balancer: { id: 'lb', vip_address: '10.0.0.10', admin_state_up: true },
-  listener: {
-    id: 'l1',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    protocol_port: 80,
-    connection_limit: -1,
-    insert_headers: {},
-    allowed_cidrs: null,
-    timeout_client_data: 50_000,
-    timeout_member_connect: 5_000,
-    timeout_member_data: 50_000,
-    timeout_tcp_inspect: 0,
-    ...change,
-  },
-  default_pool: {
-    id: 'p1',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    lb_algorithm: 'ROUND_ROBIN',
-    session_persistence: null,
-    members: all,
-  },
-})
-const configuration = (all: MemberInput[], change = {}) => parseConfiguration(renderListener(input(all, change)))
+const rendered = (members: MemberInput[], listener: Sample['listener'] = {}) =>
+  sampleConfig({ id: 'l1', members, listener })
+const configuration = (all: MemberInput[], change = {}) => parseConfiguration(rendered(all, change))
 const one: MemberInput = {
   id: 'm1',
   admin_state_up: true,
@@ -106,19 +83,15 @@ test('there is none between a configuration and itself', () => {
 })
 
 describe('is a reload when', () => {
-  test.each<[string, ListenerInput, RegExp]>([
-    ['the port changes', input([one], { protocol_port: 81 }), /"bind" of frontend l1/],
-    ['a header comes', input([one], { insert_headers: { 'X-Forwarded-For': 'true' } }), /lines of backend p1/],
-    ['a timeout changes', input([one], { timeout_client_data: 1 }), /"timeout" of frontend l1/],
-    ['the listener is disabled', input([one], { admin_state_up: false }), /sections come or go/],
-    [
-      'the pool is another',
-      { ...input([one]), default_pool: { ...input([one]).default_pool!, id: 'p2' } },
-      /default_backend/,
-    ],
-    ['a name would be two words on the socket', input([one, { ...one, id: 'a;show info' }]), /socket/],
+  test.each<[string, string, RegExp]>([
+    ['the port changes', rendered([one], { protocol_port: 81 }), /"bind" of frontend l1/],
+    ['a header comes', rendered([one], { insert_headers: { 'X-Forwarded-For': 'true' } }), /lines of backend pool-1/],
+    ['a timeout changes', rendered([one], { timeout_client_data: 1 }), /"timeout" of frontend l1/],
+    ['the listener is disabled', rendered([one], { admin_state_up: false }), /sections come or go/],
+    ['the pool is another', sampleConfig({ id: 'l1', members: [one], pool: { id: 'pool-2' } }), /default_backend/],
+    ['a name would be two words on the socket', rendered([one, { ...one, id: 'a;show info' }]), /socket/],
   ])('%s', (_, wanted, reason) => {
-    const found = difference(configuration([one]), parseConfiguration(renderListener(wanted)))
+    const found = difference(configuration([one]), parseConfiguration(wanted))
     expect(found).toEqual({ kind: 'reload', reason: expect.stringMatching(reason) })
   })
 
@@ -142,9 +115,7 @@ describe('is a reload when', () => {
 
 test('limits on connections change at run time', () => {
   const text = (global: number, limit: number) => {
-    return parseConfiguration(
-      `${renderListener(input([one], { connection_limit: limit }))}\nglobal\n  maxconn ${global}\n`,
-    )
+    return parseConfiguration(`${rendered([one], { connection_limit: limit })}\nglobal\n  maxconn ${global}\n`)
   }
   expect(difference(text(9, 10), text(8, 20))).toEqual({
     kind: 'runtime',
