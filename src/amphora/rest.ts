@@ -52,9 +52,12 @@ export type Details = Info & {
   listeners: string[]
   /** Ours: how often a configuration got into force in each way since the agent started. */
   applied?: Record<Applied, number>
-  /** Ours: what keepalived is now, and the MD5 of the uploaded configuration that it runs; null where it does not run. */
-  vrrp?: { role: 'MASTER' | 'BACKUP' | null; etag: string | null }
+  /** Ours. */
+  vrrp?: VrrpDetails
 }
+
+/** What keepalived is now and the digest of the uploaded configuration that it runs; nulls when it does not run. */
+export type VrrpDetails = { role: 'MASTER' | 'BACKUP' | null; etag: string | null }
 
 export type ListenerStatus = 'ACTIVE' | 'OFFLINE' | 'ERROR'
 export type ListenerEntry = { status: ListenerStatus; uuid: string; type: string }
@@ -70,8 +73,8 @@ export type PlugVip = {
   vrrp_ip?: string
   mtu?: number
   host_routes?: Route[]
-  /** Ours: of a pair keepalived owns the VIP, so the agent leaves it off the interface. */
-  topology?: 'ACTIVE_STANDBY'
+  /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
+  topology?: 'SINGLE' | 'ACTIVE_STANDBY'
 }
 
 export type PlugNetwork = {
