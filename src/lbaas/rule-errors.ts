@@ -42,6 +42,25 @@ export const rule_errors = {
       v => `Member with address ${v.address} and protocol_port ${v.protocol_port} already present in pool ${v.pool_id}`,
     ],
   },
+  duplicate_monitor: {
+    rule: 'A pool has one health monitor.',
+    octavia: [409, () => 'This pool already has a health monitor'],
+    neutron: [
+      409,
+      'OneHealthMonitorPerPool',
+      v => `Only one health monitor per pool allowed.  Pool ${v.pool_id} is already using Health Monitor ${v.id}.`,
+    ],
+  },
+  monitor: {
+    rule: 'The parts of a health monitor do not fit together, or not to its pool.',
+    octavia: invalid(v => String(v.detail)),
+    neutron: bad(v => `Invalid input for ${v.field}. Reason: ${v.detail}`),
+  },
+  disabled_option: {
+    rule: 'The operator does not offer it.',
+    octavia: [400, v => `The selected ${v.option} is not allowed in this deployment: ${v.value}`],
+    neutron: bad(v => `The selected ${v.option} is not allowed in this deployment: ${v.value}`),
+  },
   listener_has_pool: {
     rule: 'A listener has one default pool.',
     octavia: [409, () => 'This listener already has a default pool'],
