@@ -45,10 +45,10 @@ export const neutron: Speech = {
           members: idsOnly(related.members),
           healthmonitor_id: related.health_monitors?.at(-1) ?? null,
         }
-      case 'member':
-        return object
       case 'health_monitor':
         return { ...object, pools: [{ id: row.pool_id }] }
+      default:
+        return object
     }
   },
 

@@ -1,0 +1,51 @@
+/** Amphorae as administrators see them: whom they serve, and what passed through each. */
+import type pg from 'pg'
+import type { AmphoraStatus } from '../lbaas/amphora.ts'
+import type { Tx } from './transaction.ts'
+
+/** The amphora's load balancer (null: it is a spare) with its project, and the amphora's status. */
+export type Standing = { load_balancer_id: string | null; project_id: string | null; status: AmphoraStatus }
+
+/** Null when there is no such amphora. */
+export async function standingOf(db: pg.Pool | Tx, id: string): Promise<Standing | null> {
+  const { rows } = await db.query<Standing>(
+    `select a.load_balancer_id, lb.project_id, a.status
+     from lbaas.amphora a left join lbaas.load_balancer lb on lb.id = a.load_balancer_id where a.id = $1`,
+    [id],
+  )
+  return rows[0] ?? null
+}
+
+/** Marks an amphora as one that is to go, if it still stands as it was seen. */
+export async function doom(db: pg.Pool | Tx, id: string, seen: Standing): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update lbaas.amphora set status = 'PENDING_DELETE', updated_at = now()
+     where id = $1 and status = $2 and load_balancer_id is not distinct from $3`,
+    [id, seen.status, seen.load_balancer_id],
+  )
+  return rowCount === 1
+}
+
+export type AmphoraStatistics = {
+  id: string
+  loadbalancer_id: string
+  listener_id: string
+  active_connections: number
+  bytes_in: number
+  bytes_out: number
+  request_errors: number
+  total_connections: number
+}
+
+/** What passed through one amphora, per listener. */
+export async function statisticsOf(pool: pg.Pool, id: string): Promise<AmphoraStatistics[]> {
+  const { rows } = await pool.query(
+    `select s.amphora_id as id, l.load_balancer_id as loadbalancer_id, s.listener_id, s.active_connections,
+            s.bytes_in, s.bytes_out, s.request_errors, s.total_connections
+     from lbaas.listener_statistics s join lbaas.listener l on l.id = s.listener_id
+     where s.amphora_id = $1 order by l.created_at, l.id`,
+    [id],
+  )
+  const names = ['active_connections', 'bytes_in', 'bytes_out', 'request_errors', 'total_connections']
+  return rows.map(row => ({ ...row, ...Object.fromEntries(names.map(name => [name, Number(row[name])])) }))
+}
