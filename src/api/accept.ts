@@ -2,17 +2,18 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { amphora } from '../lbaas/amphora.ts'
 import { change, type Request } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { assertInvariants } from '../lbaas/invariants.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberPost } from '../lbaas/member.ts'
 import { providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
-import type { Dialect } from '../lbaas/resource.ts'
+import type { Dialect, TreeResource } from '../lbaas/resource.ts'
 import { memberOf, type Tree } from '../lbaas/tree.ts'
+import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
 import * as journal from '../store/journal.ts'
-import type { Listed } from '../store/lists.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
@@ -21,14 +22,14 @@ import * as trees from '../store/trees.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './identity.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
-import { locate, refuseForeignReferences } from './owners.ts'
+import { locate, ownerFor, refuseForeignReferences, standingFor } from './owners.ts'
 import { allow } from './policy.ts'
 
 /** What a request asks for: its fields are checked against the declaration, nothing else is. */
 export type Intent =
-  | { verb: 'create'; resource: Listed; pool_id?: string; fields: Record<string, unknown> }
-  | { verb: 'update'; resource: Listed; pool_id?: string; id: string; fields: Record<string, unknown> }
-  | { verb: 'delete'; resource: Listed; pool_id?: string; id: string; cascade: boolean }
+  | { verb: 'create'; resource: TreeResource; pool_id?: string; fields: Record<string, unknown> }
+  | { verb: 'update'; resource: TreeResource; pool_id?: string; id: string; fields: Record<string, unknown> }
+  | { verb: 'delete'; resource: TreeResource; pool_id?: string; id: string; cascade: boolean }
 
 /** How long a write waits for others of its tree or project before it is told to come again. */
 const patience_ms = 30_000
@@ -51,6 +52,45 @@ export async function accept(
   const request = await completed(context, caller, owner.project_id, intent)
   const tree = await write(context, caller, { ...owner, id, request })
   return { tree, id }
+}
+
+/** Accepts that amphorae be replaced: all of a load balancer, or one. A spare is let go of; another one is made. */
+export async function acceptFailover(
+  context: Context,
+  caller: Caller,
+  dialect: Dialect,
+  resource: 'load_balancer' | 'amphora',
+  id: string,
+): Promise<void> {
+  const request: Request = { verb: 'failover', resource, id }
+  if (resource === 'load_balancer') {
+    const owner = await ownerFor(context.pool, caller, dialect, 'failover', resource, id)
+    await write(context, caller, { ...owner, id, request })
+    return
+  }
+  const standing = await standingFor(context.pool, caller, 'put_failover', id)
+  const { load_balancer_id, project_id } = standing
+  if (load_balancer_id !== null)
+    await write(context, caller, { load_balancer_id, project_id: project_id!, id, request })
+  else if (standing.status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing)))
+    throw new Rejected('immutable', { resource: amphora.singular, id, state: standing.status })
+}
+
+/** Accepts that an amphora go whose making failed. */
+export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
+  const standing = await standingFor(context.pool, caller, 'delete_amphora', id)
+  const { load_balancer_id, status } = standing
+  const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
+  if (status !== 'ERROR') throw refused
+  await untilThrough(context, async tx => {
+    const tree = load_balancer_id === null ? null : await trees.loadForUpdate(tx, load_balancer_id)
+    if (!(await amphorae.doom(tx, id, standing))) throw refused
+    if (!tree || load_balancer_id === null) return
+    const { generation } = tree.load_balancer
+    const line = { load_balancer_id, generation, actor: caller.user_id, title: 'accept', text: 'delete amphora' }
+    await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
+    await wake(tx, load_balancer_id)
+  })
 }
 
 async function acceptLoadBalancer(
@@ -102,7 +142,13 @@ async function write(context: Context, caller: Caller, { request, ...target }: W
     const before = load_balancer_id === null ? null : await trees.loadForUpdate(tx, load_balancer_id)
     if (load_balancer_id !== null && !before) throw goneMeanwhile(load_balancer_id, id, request)
     const now = context.clock().toISOString()
-    const terms = { now, id, locking: options.locking, reserved_ips: options.reserved_ips }
+    const terms = {
+      now,
+      id,
+      locking: options.locking,
+      reserved_ips: options.reserved_ips,
+      ping_allowed: options.ping_allowed,
+    }
     const after = change(before, withProject(request, project_id), terms)
     if (request.verb !== 'delete')
       refuseUnsupported(providerNamed(options.providers, after.load_balancer.provider), after)

@@ -3,9 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { checkFields } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { statusTree } from '../lbaas/operating.ts'
-import type { Resource } from '../lbaas/resource.ts'
+import type { Resource, TreeResource } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
-import type { Listed } from '../store/lists.ts'
 import { tables } from '../store/schema.ts'
 import * as statistics from '../store/statistics.ts'
 import * as trees from '../store/trees.ts'
@@ -27,14 +26,20 @@ type Params = { id: string; pool_id: string }
 /** Adds a collection and its objects for every resource, below each of the dialect's prefixes. */
 export function addRoutes(app: FastifyInstance, context: Context, speech: Speech): void {
   for (const prefix of speech.prefixes) {
-    for (const resource of ['load_balancer', 'listener', 'pool'] as const)
+    for (const resource of ['load_balancer', 'listener', 'pool', 'health_monitor'] as const)
       addResource(app, context, speech, resource, `${prefix}/${tables[resource].path}`)
     addResource(app, context, speech, 'member', `${prefix}/pools/:pool_id/members`)
     addReports(app, context, speech, prefix)
   }
 }
 
-function addResource(app: FastifyInstance, context: Context, speech: Speech, resource: Listed, path: string): void {
+function addResource(
+  app: FastifyInstance,
+  context: Context,
+  speech: Speech,
+  resource: TreeResource,
+  path: string,
+): void {
   const declared = tables[resource]
   const { singular } = declared
 
@@ -109,8 +114,14 @@ async function accepted(
   return speech.showObject(intent.resource, row, related)
 }
 
-function found(tree: Tree, resource: Listed, id: string): { row: Record<string, unknown>; related: Related } {
-  const rows = { load_balancer: [tree.load_balancer], listener: tree.listeners, pool: tree.pools, member: tree.members }
+function found(tree: Tree, resource: TreeResource, id: string): { row: Record<string, unknown>; related: Related } {
+  const rows = {
+    load_balancer: [tree.load_balancer],
+    listener: tree.listeners,
+    pool: tree.pools,
+    member: tree.members,
+    health_monitor: tree.health_monitors,
+  }
   const row = rows[resource].find(one => one.id === id)!
   const ids = (objects: { id: string }[]) => objects.map(one => one.id)
   const related: Related =
@@ -119,6 +130,7 @@ function found(tree: Tree, resource: Listed, id: string): { row: Record<string, 
       : {
           listeners: ids(tree.listeners.filter(one => one.default_pool_id === id)),
           members: ids(tree.members.filter(one => one.pool_id === id)),
+          health_monitors: ids(tree.health_monitors.filter(one => one.pool_id === id)),
         }
   return { row, related }
 }
@@ -127,7 +139,7 @@ function found(tree: Tree, resource: Listed, id: string): { row: Record<string, 
 async function withinPool(
   context: Context,
   speech: Speech,
-  resource: Listed,
+  resource: TreeResource,
   request: FastifyRequest,
 ): Promise<Record<string, string>> {
   if (resource !== 'member') return {}
@@ -149,6 +161,6 @@ function notFound(resource: Resource, { id, pool_id }: Params): Rejected {
   return new Rejected('not_found', { resource: resource.title, id })
 }
 
-function urlOf(request: FastifyRequest): URL {
+export function urlOf(request: FastifyRequest): URL {
   return new URL(request.url, `${request.protocol}://${request.host || 'localhost'}`)
 }

@@ -15,6 +15,7 @@ import type pg from 'pg'
 import { Neutron } from '../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { addAmphorae } from './amphorae.ts'
 import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
@@ -113,7 +114,10 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
     sayError(context, speech, new Rejected('path_not_found', {}), request, reply),
   )
   addRoutes(app, context, speech)
-  if (speech.dialect === 'octavia') addQuotas(app, context, speech)
+  if (speech.dialect === 'octavia') {
+    addQuotas(app, context, speech)
+    addAmphorae(app, context, speech)
+  }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)
   await app.ready()

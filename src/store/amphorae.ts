@@ -1,54 +1,51 @@
-/** Amphorae that belong to no load balancer: spares, and what is left of those that were deleted. */
+/** Amphorae as administrators see them: whom they serve, and what passed through each. */
 import type pg from 'pg'
-import type { Amphora } from '../lbaas/amphora.ts'
-import { fromDatabase, selected, tables } from './schema.ts'
+import type { AmphoraStatus } from '../lbaas/amphora.ts'
 import type { Tx } from './transaction.ts'
 
-type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority'>
+/** The amphora's load balancer (null: it is a spare) with its project, and the amphora's status. */
+export type Standing = { load_balancer_id: string | null; project_id: string | null; status: AmphoraStatus }
 
-/** Gives the place to the oldest spare that runs on none of these hosts. Who asks holds the claim on the load balancer;
- *  of several who ask at once each gets another. Null: there is none. */
-export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string | null)[]): Promise<Amphora | null> {
-  const { rows } = await pool.query(
-    `update lbaas.amphora a
-        set status = 'ALLOCATED', load_balancer_id = $1, role = $2, replaces = $3, vrrp_id = $4, vrrp_priority = $5,
-            updated_at = now()
-       from (select id from lbaas.amphora
-              where status = 'READY' and load_balancer_id is null
-                and (cardinality($6::text[]) = 0 or (host_id is not null and host_id <> all($6)))
-              order by created_at limit 1 for update skip locked) spare
-      where a.id = spare.id
-      returning ${selected(tables.amphora, 'a')}`,
-    [
-      place.load_balancer_id,
-      place.role,
-      place.replaces,
-      place.vrrp_id,
-      place.vrrp_priority,
-      not_on_hosts.filter(host => host !== null),
-    ],
+/** Null when there is no such amphora. */
+export async function standingOf(db: pg.Pool | Tx, id: string): Promise<Standing | null> {
+  const { rows } = await db.query<Standing>(
+    `select a.load_balancer_id, lb.project_id, a.status
+     from lbaas.amphora a left join lbaas.load_balancer lb on lb.id = a.load_balancer_id where a.id = $1`,
+    [id],
   )
-  return rows[0] ? fromDatabase<Amphora>(rows[0]) : null
+  return rows[0] ?? null
 }
 
-/** What served or stood by is remembered until it is purged, DELETED, without its secrets and without a load balancer. */
-export async function forget(tx: Tx, ids: readonly string[]): Promise<void> {
-  await tx.query(
-    `update lbaas.amphora
-        set status = 'DELETED', load_balancer_id = null, certificate = null, replaces = null, replace = false,
-            updated_at = now()
-      where id = any($1)`,
-    [ids],
-  )
-  await tx.query('delete from lbaas.amphora_health where amphora_id = any($1)', [ids])
-}
-
-/** Rows of amphorae that were deleted this long ago go. Answers with how many. */
-export async function purge(db: pg.Pool | Tx, age_s: number): Promise<number> {
+/** Marks an amphora as one that is to go, if it still stands as it was seen. */
+export async function doom(db: pg.Pool | Tx, id: string, seen: Standing): Promise<boolean> {
   const { rowCount } = await db.query(
-    `delete from lbaas.amphora
-      where status = 'DELETED' and load_balancer_id is null and updated_at < now() - make_interval(secs => $1)`,
-    [age_s],
+    `update lbaas.amphora set status = 'PENDING_DELETE', updated_at = now()
+     where id = $1 and status = $2 and load_balancer_id is not distinct from $3`,
+    [id, seen.status, seen.load_balancer_id],
   )
-  return rowCount ?? 0
+  return rowCount === 1
+}
+
+export type AmphoraStatistics = {
+  id: string
+  loadbalancer_id: string
+  listener_id: string
+  active_connections: number
+  bytes_in: number
+  bytes_out: number
+  request_errors: number
+  total_connections: number
+}
+
+/** What passed through one amphora, per listener. */
+export async function statisticsOf(pool: pg.Pool, id: string): Promise<AmphoraStatistics[]> {
+  const { rows } = await pool.query(
+    `select s.amphora_id as id, l.load_balancer_id as loadbalancer_id, s.listener_id, s.active_connections,
+            s.bytes_in, s.bytes_out, s.request_errors, s.total_connections
+     from lbaas.listener_statistics s join lbaas.listener l on l.id = s.listener_id
+     where s.amphora_id = $1 order by l.created_at, l.id`,
+    [id],
+  )
+  const names = ['active_connections', 'bytes_in', 'bytes_out', 'request_errors', 'total_connections']
+  return rows.map(row => ({ ...row, ...Object.fromEntries(names.map(name => [name, Number(row[name])])) }))
 }

@@ -15,7 +15,7 @@ import type { Provider } from '../../controller/reconcile.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import type { Options } from '../../service/options.ts'
-import * as amphorae from '../../store/amphorae.ts'
+import * as spares from '../../store/spares.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
 export function amphoraProvider(
@@ -63,7 +63,7 @@ export function amphoraProvider(
           priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
         },
       },
-      adoptSpare: (place, not_on_hosts) => amphorae.adopt(pool, place, not_on_hosts),
+      adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
       newId: randomUUID,
     }),
   }

@@ -2,7 +2,7 @@
 import { listenerInput } from '../../../amphora/haproxy/input.ts'
 import { difference, treeStep } from '../../../controller/flow.ts'
 import { settle as settled } from '../../../lbaas/provisioning.ts'
-import type { Tree } from '../../../lbaas/tree.ts'
+import { childrenOf, type Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 import { fresh, serving } from '../serving.ts'
 
@@ -37,7 +37,7 @@ function stuck(tree: Tree): boolean {
 }
 
 function after(tree: Tree): Tree | null {
-  const refused = [...tree.listeners, ...tree.pools, ...tree.members].filter(o => o.provisioning_status === 'ERROR')
+  const refused = childrenOf(tree).filter(o => o.provisioning_status === 'ERROR')
   const failed = new Map(refused.map(object => [object.id, object.reason ?? 'it was refused']))
   const next = settled(tree, { generation: tree.load_balancer.generation, failed })
   if (!next) return null
