@@ -47,9 +47,22 @@ export const amphora = resource({
     certificate: string({ ...inner, secret: true, null: true, doc: 'Its certificate and key, PEM.' }),
     vip_plugged: boolean({ ...inner, doc: 'Whether its agent has the VIP.' }),
     member_ports: fact<MemberPort[]>()({ ...inner, doc: "Its ports on members' networks." }),
-    applied: fact<Readonly<Record<string, string>>>()({
+    applied: fact<Readonly<Record<string, Applied>>>()({
       ...inner,
-      doc: 'Per listener, the digest of the configuration that its agent confirmed.',
+      doc: 'Per listener, the configuration that its agent confirmed.',
+    }),
+    vrrp_applied: string({
+      ...inner,
+      null: true,
+      doc: "The digest of the keepalived's input that its agent confirmed.",
+    }),
+    listeners_started: boolean({ ...inner, doc: 'Whether, having taken a place over, it has started its listeners.' }),
+    host_id: string({ ...inner, null: true, doc: 'The host of its server, as far as Nova tells them apart.' }),
+    replaces: uuid({ ...inner, null: true, doc: 'Whose place it is to take; null once it has.' }),
+    replace: boolean({
+      state: 'bookkeeping',
+      shown: false,
+      doc: 'Whether its failover was asked for: it serves on until it is its turn.',
     }),
     created_at: time({ state: 'fact', shown: true, doc: 'When its row was made.' }),
     updated_at: time({ ...described, doc: 'When its row was last changed.' }),
@@ -58,6 +71,10 @@ export const amphora = resource({
 
 export type Amphora = Row<typeof amphora>
 export type AmphoraStatus = Amphora['status']
+
+/** `input`: the digest of what the text was rendered from. `etag`: the MD5 of the text, by which the agent's heartbeats
+ *  name it; null when the agent did not say. */
+export type Applied = { input: string; etag: string | null }
 
 export type MemberPort = {
   network_id: string
@@ -90,6 +107,11 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'load_balancer_id' | 'role'
     vip_plugged: false,
     member_ports: [],
     applied: {},
+    vrrp_applied: null,
+    listeners_started: false,
+    host_id: null,
+    replaces: null,
+    replace: false,
     updated_at: null,
     ...row,
   }

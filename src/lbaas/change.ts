@@ -94,6 +94,7 @@ function createLoadBalancer(
     security_group_rules: null,
     late_effects_until: null,
     server_group_id: null,
+    vrrp_group: null,
     gone: [],
   }
   return { load_balancer, listeners: [], pools: [], members: [], amphorae: [] }

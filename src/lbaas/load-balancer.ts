@@ -85,6 +85,12 @@ export const loadBalancer = resource({
       state: 'fact',
       doc: 'The anti-affinity group of its servers.',
     }),
+    vrrp_group: fact<VrrpGroup | null>()({
+      null: true,
+      state: 'fact',
+      shown: false,
+      doc: 'What the pair of its amphorae has in common.',
+    }),
     late_effects_until: time({
       null: true,
       state: 'fact',
@@ -100,6 +106,9 @@ export type LoadBalancer = Row<typeof loadBalancer>
 export type LoadBalancerPost = Post<typeof loadBalancer>
 export type LoadBalancerPut = Put<typeof loadBalancer>
 export type Topology = LoadBalancer['topology']
+
+/** The described `vrrp_group` row. `advert_int` is in seconds. */
+export type VrrpGroup = { vrrp_group_name: string; advert_int: number }
 
 /** One ingress rule, as the controller compares them. */
 export type SecurityGroupRules = {

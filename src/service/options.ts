@@ -51,7 +51,16 @@ export const declarations = {
     ),
     amp_secgroup_list: text('', 'Security groups of their management ports, comma separated ids.'),
     amp_ssh_key_name: text('', "Nova's key pair for them; empty: none."),
-    loadbalancer_topology: choice(['SINGLE'], 'SINGLE', 'How many amphorae serve one load balancer.'),
+    loadbalancer_topology: choice(
+      ['SINGLE', 'ACTIVE_STANDBY'],
+      'SINGLE',
+      'One amphora for each load balancer, or a pair of which one stands by.',
+    ),
+    failover_order: choice(
+      ['replace_first', 'delete_first'],
+      'replace_first',
+      'Whether an amphora is deleted after its successor is ready, or before (for clouds without room for both).',
+    ),
     max_workers: number(5, 1, 1000, 'How many load balancers this controller works on side by side.'),
     lease_s: number(15, 2, 3600, 'How long a claim lasts without a sign of life of its controller.'),
     late_effect_s: number(
@@ -73,6 +82,24 @@ export const declarations = {
     controller_ip_port_list: text('', 'Where amphorae send their heartbeats: ip:port, comma separated.'),
     heartbeat_key: secret('Signs the heartbeats; the same for all.'),
     heartbeat_interval: number(10, 1, 3600, 'Seconds between two heartbeats of an amphora.'),
+  },
+  keepalived_vrrp: {
+    vrrp_advert_int: number(1, 0.01, 40, 'Seconds between two advertisements of a pair; decimals are good.'),
+    vrrp_priority_master: number(254, 1, 254, 'Priority of the MASTER of a pair.'),
+    vrrp_priority_backup: number(253, 1, 254, 'Priority of its BACKUP; lower.'),
+    vrrp_check_interval: number(5, 1, 3600, 'Seconds between two runs of the check scripts.'),
+    vrrp_fail_count: number(2, 1, 100, 'How many must fail for an amphora to step down.'),
+    vrrp_success_count: number(2, 1, 100, 'How many must succeed for it to be good again.'),
+    vrrp_garp_refresh_interval: number(5, 0, 3600, 'Seconds between two announcements of the VIP by the MASTER.'),
+    vrrp_garp_refresh_count: number(2, 1, 100, 'How often each is sent.'),
+  },
+  nova: {
+    enable_anti_affinity: flag(true, "Whether a pair's servers are to run on different hosts (a server group each)."),
+    anti_affinity_policy: choice(
+      ['anti-affinity', 'soft-anti-affinity'],
+      'soft-anti-affinity',
+      'Whether they must, or should where there is more than one host.',
+    ),
   },
   certificates: {
     ca_certificate: text('', "File: the CA that signs amphorae's certificates."),
@@ -141,6 +168,15 @@ function number(preset: number, min: number, max: number, doc: string): OptionDe
     const n = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
     if (typeof n === 'number' && n >= min && n <= max) return n
     throw new OptionsError(`${name} must be a number from ${min} to ${max}, not ${String(value)}`)
+  }
+  return { preset, doc, read }
+}
+
+function flag(preset: boolean, doc: string): OptionDeclaration<boolean> {
+  const read = (value: unknown, name: string) => {
+    const found = { true: true, false: false }[String(value).toLowerCase()]
+    if (found !== undefined) return found
+    throw new OptionsError(`${name} must be true or false, not ${String(value)}`)
   }
   return { preset, doc, read }
 }

@@ -66,7 +66,7 @@ describe('a tree', () => {
               plugged: true,
             },
           ],
-          applied: { [sampleId(2)]: 'digest' },
+          applied: { [sampleId(2)]: { input: 'digest', etag: null } },
         },
       ],
     }

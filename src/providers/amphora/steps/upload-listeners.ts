@@ -26,8 +26,8 @@ export const uploadListeners = amphoraStep<Clients>({
     const applied = { ...amphora.applied }
     for (const { listener, input } of renderedListeners(tree)) {
       if (isApplied(amphora, listener, input)) continue
-      await apply(amphora, listener, input, context)
-      applied[listener.id] = digestOf(input)
+      const etag = await apply(amphora, listener, input, context)
+      applied[listener.id] = { input: digestOf(input), etag }
     }
     return { applied }
   },
@@ -46,21 +46,24 @@ export function renderedListeners(tree: Tree): { listener: Listener; input: List
 }
 
 function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): boolean {
-  return amphora.applied[listener.id] === digestOf(input)
+  return amphora.applied[listener.id]?.input === digestOf(input)
 }
 
-/** One listener: what the agent had to lower or leave out on its machine goes to the journal. */
+/** One listener; answers with the text's ETag. What the agent had to lower or leave out on its machine goes to the
+ *  journal. */
 async function apply(
   amphora: Amphora,
   listener: Listener,
   input: ListenerInput,
   { clients, say }: StepContext<Clients>,
-): Promise<void> {
+): Promise<string | null> {
   const agent = clients.agent(amphora)
-  try {
-    const { warning } = await agent.uploadListener(listener.id, renderListener(input))
+  const upload = async () => {
+    const { warning, etag } = await agent.uploadListener(listener.id, renderListener(input))
     if (warning) say(warning)
-  } catch (error) {
+    return etag
+  }
+  const etag = await upload().catch(error => {
     if (!(error instanceof AgentError && error.kind === 'refused')) throw error
     const words = error.details || error.message
     throw new Permanent(
@@ -68,8 +71,9 @@ async function apply(
       `haproxy on amphora ${amphora.id}: ${words}`,
       listener.id,
     )
-  }
+  })
   const { status } = await agent.listener(listener.id)
   if (status === 'ACTIVE') await agent.reloadListener(listener.id)
   else await agent.startListener(listener.id)
+  return etag
 }
