@@ -102,7 +102,13 @@ async function write(context: Context, caller: Caller, { request, ...target }: W
     const before = load_balancer_id === null ? null : await trees.loadForUpdate(tx, load_balancer_id)
     if (load_balancer_id !== null && !before) throw goneMeanwhile(load_balancer_id, id, request)
     const now = context.clock().toISOString()
-    const terms = { now, id, locking: options.locking, reserved_ips: options.reserved_ips }
+    const terms = {
+      now,
+      id,
+      locking: options.locking,
+      reserved_ips: options.reserved_ips,
+      ping_allowed: options.ping_allowed,
+    }
     const after = change(before, withProject(request, project_id), terms)
     if (request.verb !== 'delete')
       refuseUnsupported(providerNamed(options.providers, after.load_balancer.provider), after)

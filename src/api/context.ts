@@ -18,6 +18,8 @@ export type ApiOptions = {
   quotas: Limits
   /** Addresses that no member may have, e.g. the metadata service's. */
   reserved_ips: readonly string[]
+  /** May members be asked by an echo (PING)? */
+  ping_allowed: boolean
   /** The most rows of one page of a list. */
   pagination_max_limit: number
 }

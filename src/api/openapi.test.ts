@@ -16,7 +16,7 @@ const api = apiForTests()
 function valueFor(field: Field): fc.Arbitrary<unknown> {
   const { options } = field
   const near = {
-    string: fc.oneof(fc.string(), fc.constant('x'.repeat(256))),
+    string: fc.oneof(fc.string(), fc.constantFrom('x'.repeat(256), '/ok?a=1', '200,202', '200-299', 'a.example')),
     integer: fc.constantFrom(
       options.min ?? 0,
       (options.min ?? 0) - 1,
@@ -26,6 +26,7 @@ function valueFor(field: Field): fc.Arbitrary<unknown> {
       80,
       1.5,
     ),
+    decimal: fc.constantFrom(...(options.one_of ?? []), 2, 0.5),
     boolean: fc.boolean(),
     uuid: fc.constantFrom(sampleId(1), 'x'),
     ip: fc.constantFrom('10.0.0.1', 'fd00::1', '10.0.0.256', 'x'),
@@ -42,7 +43,7 @@ function valueFor(field: Field): fc.Arbitrary<unknown> {
 }
 
 test.each(['octavia', 'neutron'] as const)('schemas and checks agree (%s)', async dialect => {
-  for (const resource of ['load_balancer', 'listener', 'pool', 'member'] as const)
+  for (const resource of ['load_balancer', 'listener', 'pool', 'member', 'health_monitor'] as const)
     for (const method of ['POST', 'PUT'] as const) await agree(tables[resource], method, dialect)
 })
 
@@ -83,7 +84,7 @@ test('the document is served to anyone, and names every collection', async () =>
   expect(status).toBe(200)
   const { paths } = body as { paths: Record<string, Record<string, unknown>> }
   expect(Object.keys(paths)).toEqual(
-    ['loadbalancers', 'listeners', 'pools', 'pools/{pool_id}/members'].flatMap(path => [
+    ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'pools/{pool_id}/members'].flatMap(path => [
       `/v2.0/lbaas/${path}`,
       `/v2.0/lbaas/${path}/{id}`,
     ]),

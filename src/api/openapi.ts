@@ -12,9 +12,9 @@ export function addOpenapi(app: FastifyInstance, speech: Speech): void {
 }
 
 function openapi(dialect: Dialect, prefix: string): JsonSchema {
-  const { load_balancer, listener, pool, member } = tables
+  const { load_balancer, listener, pool, health_monitor, member } = tables
   const collections: [Resource, string][] = [
-    ...[load_balancer, listener, pool].map((one): [Resource, string] => [one, `${prefix}/${one.path}`]),
+    ...[load_balancer, listener, pool, health_monitor].map((one): [Resource, string] => [one, `${prefix}/${one.path}`]),
     [member, `${prefix}/pools/{pool_id}/members`],
   ]
   return {

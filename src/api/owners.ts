@@ -40,6 +40,7 @@ export async function locate(pool: pg.Pool, caller: Caller, dialect: Dialect, in
     return owner
   }
   if (intent.verb !== 'create') return of(intent.resource, intent.id)
+  if (intent.resource === 'health_monitor') return of('pool', String(intent.fields.pool_id))
   const { load_balancer_id, listener_id, default_pool_id } = intent.fields as Record<string, string | null | undefined>
   if (load_balancer_id) return of('load_balancer', load_balancer_id)
   if (intent.resource === 'pool') {

@@ -98,7 +98,7 @@ test('a write outwaits a lock that others hold longer than one attempt lasts', a
 
 describe('a quota', () => {
   test('holds exactly with 32 writers', async () => {
-    const { octavia } = await api.start({ quotas: { load_balancer: -1, listener: -1, pool: -1, member: 10 } })
+    const { octavia } = await api.start({ quotas: { ...api.options.quotas, member: 10 } })
     const lb = await made(octavia, '/loadbalancers', { loadbalancer: { vip_subnet_id: foreign_subnet } }, 'other')
     const body = { pool: { loadbalancer_id: lb, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' } }
     const pool = await made(octavia, '/pools', body, 'other')

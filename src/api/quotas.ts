@@ -45,15 +45,16 @@ export function addQuotas(app: FastifyInstance, context: Context, speech: Speech
   }
 }
 
-/** `loadbalancer` is an older spelling; both are answered, either is taken. */
+/** `loadbalancer` and `healthmonitor` are older spellings; both are answered, either is taken. */
 function shown(limits: Readonly<quotas.Limits>): Record<string, number> {
-  return { loadbalancer: limits.load_balancer, ...limits }
+  return { loadbalancer: limits.load_balancer, healthmonitor: limits.health_monitor, ...limits }
 }
 
 function otherSpelling(body: unknown): unknown {
-  if (!isRecord(body) || !('loadbalancer' in body)) return body
-  const { loadbalancer, ...rest } = body
-  return { load_balancer: loadbalancer, ...rest }
+  if (!isRecord(body)) return body
+  const spelled: Record<string, string> = { loadbalancer: 'load_balancer', healthmonitor: 'health_monitor' }
+  const entries = Object.entries(body).map(([name, limit]): [string, unknown] => [spelled[name] ?? name, limit])
+  return Object.fromEntries(entries)
 }
 
 function allowRead({ rights, project_id }: Caller, of: string): void {

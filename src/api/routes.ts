@@ -27,7 +27,7 @@ type Params = { id: string; pool_id: string }
 /** Adds a collection and its objects for every resource, below each of the dialect's prefixes. */
 export function addRoutes(app: FastifyInstance, context: Context, speech: Speech): void {
   for (const prefix of speech.prefixes) {
-    for (const resource of ['load_balancer', 'listener', 'pool'] as const)
+    for (const resource of ['load_balancer', 'listener', 'pool', 'health_monitor'] as const)
       addResource(app, context, speech, resource, `${prefix}/${tables[resource].path}`)
     addResource(app, context, speech, 'member', `${prefix}/pools/:pool_id/members`)
     addReports(app, context, speech, prefix)
@@ -110,7 +110,13 @@ async function accepted(
 }
 
 function found(tree: Tree, resource: Listed, id: string): { row: Record<string, unknown>; related: Related } {
-  const rows = { load_balancer: [tree.load_balancer], listener: tree.listeners, pool: tree.pools, member: tree.members }
+  const rows = {
+    load_balancer: [tree.load_balancer],
+    listener: tree.listeners,
+    pool: tree.pools,
+    member: tree.members,
+    health_monitor: tree.health_monitors,
+  }
   const row = rows[resource].find(one => one.id === id)!
   const ids = (objects: { id: string }[]) => objects.map(one => one.id)
   const related: Related =
@@ -119,6 +125,7 @@ function found(tree: Tree, resource: Listed, id: string): { row: Record<string, 
       : {
           listeners: ids(tree.listeners.filter(one => one.default_pool_id === id)),
           members: ids(tree.members.filter(one => one.pool_id === id)),
+          health_monitors: ids(tree.health_monitors.filter(one => one.pool_id === id)),
         }
   return { row, related }
 }

@@ -1,5 +1,5 @@
 /** What happened to a load balancer, what is left to do, and why: the plan and the journal, in words. */
-import type { Tree } from '../lbaas/tree.ts'
+import { childrenOf, isMember, type Tree } from '../lbaas/tree.ts'
 import type { JournalLine } from '../store/journal.ts'
 import { type Flow, plan } from './flow.ts'
 
@@ -7,9 +7,7 @@ import { type Flow, plan } from './flow.ts'
 export function explain<Clients>(tree: Tree, flows: Flow<Clients>[], journal: JournalLine[]): string {
   const lb = tree.load_balancer
   const left = plan(flows, tree)
-  const objects = [...tree.listeners, ...tree.pools, ...tree.members].filter(
-    object => object.provisioning_status !== 'ACTIVE' || object.reason !== null,
-  )
+  const objects = childrenOf(tree).filter(object => object.provisioning_status !== 'ACTIVE' || object.reason !== null)
   return [
     `load balancer ${lb.name || '(no name)'} ${lb.id}`,
     `  ${lb.provisioning_status}, ${lb.operating_status}; VIP ${lb.vip_address}; generation ${lb.generation}`,
@@ -34,6 +32,7 @@ export function explain<Clients>(tree: Tree, flows: Flow<Clients>[], journal: Jo
 }
 
 function kindOf(object: object): string {
-  if ('pool_id' in object) return 'member'
+  if (isMember(object)) return 'member'
+  if ('max_retries' in object) return 'health monitor'
   return 'lb_algorithm' in object ? 'pool' : 'listener'
 }

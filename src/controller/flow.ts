@@ -8,6 +8,7 @@ export type Facts = {
   listeners?: Record<string, Partial<Tree['listeners'][number]> | null>
   pools?: Record<string, Partial<Tree['pools'][number]> | null>
   members?: Record<string, Partial<Tree['members'][number]> | null>
+  health_monitors?: Record<string, Partial<Tree['health_monitors'][number]> | null>
   amphorae?: Record<string, Partial<Amphora> | null>
 }
 
@@ -135,7 +136,7 @@ export function difference(before: Tree, after: Tree | null): Facts {
   const facts: Facts = {}
   const root = changedFields(before.load_balancer, after.load_balancer)
   if (root) facts.load_balancer = root
-  for (const kind of ['listeners', 'pools', 'members', 'amphorae'] as const) {
+  for (const kind of ['listeners', 'pools', 'members', 'health_monitors', 'amphorae'] as const) {
     const entries = before[kind].flatMap((row): [string, object | null][] => {
       const next = after[kind].find(one => one.id === row.id)
       const fields = next ? changedFields<object>(row, next) : null

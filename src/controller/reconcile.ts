@@ -149,7 +149,7 @@ function factsOfFailure(tree: Tree, outcome: Exclude<Outcome, { kind: 'later' }>
   const reason = outcome.kind === 'permanent' ? outcome.reason : `internal error: ${outcome.text}`
   const failed = { provisioning_status: 'ERROR' as const, reason }
   const id = outcome.kind === 'permanent' ? outcome.object_id : null
-  for (const kind of ['listeners', 'pools', 'members'] as const)
+  for (const kind of ['listeners', 'pools', 'members', 'health_monitors'] as const)
     if (id !== null && tree[kind].some(object => object.id === id)) return { [kind]: { [id]: failed } }
   return tree.load_balancer.provisioning_status === 'PENDING_DELETE'
     ? { load_balancer: { reason } } // it is still to go; only the reason is new

@@ -28,6 +28,7 @@ export function withFacts(current: Tree, before: Tree, facts: Facts): Tree | nul
     listeners: merged(current.listeners, before.listeners, facts.listeners),
     pools: merged(current.pools, before.pools, facts.pools),
     members: merged(current.members, before.members, facts.members),
+    health_monitors: merged(current.health_monitors, before.health_monitors, facts.health_monitors),
     amphorae: merged(current.amphorae, before.amphorae, facts.amphorae),
   }
 }

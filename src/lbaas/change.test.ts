@@ -5,15 +5,14 @@ import { Rejected } from './errors.ts'
 import { assertInvariants } from './invariants.ts'
 import { isSettled, settle } from './provisioning.ts'
 import { applied, creates, sample_subnet, sample_vip, sampleId, sampleTerms, sampleTree } from './sample.ts'
-import type { Tree } from './tree.ts'
-import { listenersUsing, memberNetworks } from './tree.ts'
+import { childrenOf, listenersUsing, memberNetworks, type Tree } from './tree.ts'
 
 const [lb, listener, pool, member, member2] = [1, 2, 3, 4, 5].map(sampleId) as [string, string, string, string, string]
 const settled = (tree: Tree) => settle(tree, { generation: tree.load_balancer.generation, failed: new Map() })!
 const active = () => settled(sampleTree())
 const statuses = (tree: Tree) =>
   Object.fromEntries(
-    [tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members].map(one => [
+    [tree.load_balancer, ...childrenOf(tree)].map(one => [
       Number(one.id.slice(-4)),
       `${one.provisioning_status} ${one.generation}`,
     ]),
@@ -246,8 +245,8 @@ describe('settling', () => {
 
   test('what health saw is kept', () => {
     const tree = active()
-    tree.members[0]!.operating_status = 'ERROR'
-    expect(settled(tree).members[0]!.operating_status).toBe('ERROR')
+    tree.listeners[0]!.operating_status = 'DEGRADED'
+    expect(settled(tree).listeners[0]!.operating_status).toBe('DEGRADED')
   })
 
   test('a failed load balancer takes what was to be applied along', () => {

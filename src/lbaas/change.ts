@@ -1,35 +1,21 @@
 /** The frame of every change: (tree, request, terms) to the intended tree, or Rejected. */
+import { amphora } from './amphora.ts'
+import { createListener, createLoadBalancer, createMember, createMonitor, createPool } from './creation.ts'
 import { Rejected } from './errors.ts'
 import {
-  checkListener,
-  freePeerPort,
-  type Listener,
-  type ListenerPost,
-  type ListenerPut,
-  listener,
-} from './listener.ts'
-import {
-  type LoadBalancer,
-  type LoadBalancerPost,
-  type LoadBalancerPut,
-  loadBalancer,
-  refuseWithoutVip,
-  type Topology,
-  type Vip,
-} from './load-balancer.ts'
-import {
-  checkMember,
-  type Member,
-  type MemberPost,
-  type MemberPut,
-  type MemberSubnet,
-  member,
-  memberWarning,
-} from './member.ts'
-import { initialOperating } from './operating.ts'
-import { checkPool, type Pool, type PoolPost, type PoolPut, pool } from './pool.ts'
-import { type Link, type Locking, pendingAfter, refuseLocked } from './provisioning.ts'
-import { leaving, listenerOf, listenersUsing, memberOf, membersOf, poolOf, type Tree, type TreeObject } from './tree.ts'
+  checkMonitor,
+  completedMonitor,
+  type HealthMonitorPost,
+  type HealthMonitorPut,
+  healthMonitor,
+} from './health-monitor.ts'
+import { checkListener, type ListenerPost, type ListenerPut, listener } from './listener.ts'
+import type { LoadBalancerPost, LoadBalancerPut, Topology, Vip } from './load-balancer.ts'
+import { checkMember, type MemberPost, type MemberPut, type MemberSubnet, member } from './member.ts'
+import { checkPool, type PoolPost, type PoolPut, pool } from './pool.ts'
+import { type Link, type Locking, refuseLocked } from './provisioning.ts'
+import { found, link, replaced, root, touch, touchPool } from './touch.ts'
+import { leaving, listenerOf, memberOf, membersOf, monitorOf, poolOf, type Tree, type TreeObject } from './tree.ts'
 
 /** What a request asks for, its fields checked against the declaration and defaults filled in. */
 export type Request =
@@ -37,13 +23,17 @@ export type Request =
   | { verb: 'create'; resource: 'listener'; fields: ListenerPost }
   | { verb: 'create'; resource: 'pool'; fields: PoolPost }
   | { verb: 'create'; resource: 'member'; pool_id: string; fields: MemberPost; subnet: MemberSubnet | null }
+  | { verb: 'create'; resource: 'health_monitor'; fields: HealthMonitorPost }
   | { verb: 'update'; resource: 'load_balancer'; id: string; fields: LoadBalancerPut }
   | { verb: 'update'; resource: 'listener'; id: string; fields: ListenerPut }
   | { verb: 'update'; resource: 'pool'; id: string; fields: PoolPut }
   | { verb: 'update'; resource: 'member'; pool_id: string; id: string; fields: MemberPut }
+  | { verb: 'update'; resource: 'health_monitor'; id: string; fields: HealthMonitorPut }
   | { verb: 'delete'; resource: 'load_balancer'; id: string; cascade: boolean }
-  | { verb: 'delete'; resource: 'listener' | 'pool'; id: string }
+  | { verb: 'delete'; resource: 'listener' | 'pool' | 'health_monitor'; id: string }
   | { verb: 'delete'; resource: 'member'; pool_id: string; id: string }
+  /** Of all amphorae of a load balancer, or of one. */
+  | { verb: 'failover'; resource: 'load_balancer' | 'amphora'; id: string }
 
 /** What a change is told instead of looking it up. */
 export type Terms = {
@@ -53,6 +43,8 @@ export type Terms = {
   id: string
   locking: Locking
   reserved_ips: readonly string[]
+  /** May members be asked by an echo (PING)? */
+  ping_allowed: boolean
 }
 
 /** The tree as the request wants it: its generation raised, every object that the change touches stamped with it and
@@ -64,92 +56,14 @@ export function change(tree: Tree | null, request: Request, terms: Terms): Tree 
   if (request.verb === 'create') {
     if (request.resource === 'listener') return createListener(tree, next, request.fields, terms)
     if (request.resource === 'pool') return createPool(tree, next, request.fields, terms)
-    return createMember(tree, next, request, terms)
+    if (request.resource === 'member') return createMember(tree, next, request, terms)
+    return createMonitor(tree, next, request.fields, terms)
   }
   const links = linksTo(tree, request)
   refuseLocked(links, request.verb, terms.locking)
   if (request.verb === 'delete') return remove(tree, next, request)
+  if (request.verb === 'failover') return failOver(next, request)
   return update(next, request, terms)
-}
-
-function createLoadBalancer(
-  { fields, vip, topology }: Extract<Request, { verb: 'create'; resource: 'load_balancer' }>,
-  terms: Terms,
-): Tree {
-  refuseWithoutVip(fields)
-  const load_balancer: LoadBalancer = {
-    ...fields,
-    ...born('load_balancer', terms, 1),
-    vip_address: vip.address,
-    vip_port_id: vip.port_id,
-    vip_subnet_id: vip.subnet_id,
-    vip_network_id: vip.network_id,
-    vip_port_owned: vip.owned,
-    flavor_id: null,
-    availability_zone: null,
-    topology,
-    vip_subnet_cidr: vip.subnet_cidr,
-    vip_gateway: vip.gateway,
-    security_group_id: null,
-    security_group_rules: null,
-    late_effects_until: null,
-    server_group_id: null,
-    vrrp_group: null,
-    gone: [],
-  }
-  return { load_balancer, listeners: [], pools: [], members: [], amphorae: [] }
-}
-
-function createListener(tree: Tree, next: Tree, fields: ListenerPost, terms: Terms): Tree {
-  refuseLocked([root(tree)], 'create', terms.locking)
-  const row: Listener = {
-    ...fields,
-    ...born('listener', terms, next.load_balancer.generation),
-    load_balancer_id: tree.load_balancer.id,
-    peer_port: freePeerPort(tree),
-    serving: null,
-  }
-  const made = { ...next, listeners: [...next.listeners, row] }
-  checkListener(made, row)
-  return made
-}
-
-function createPool(tree: Tree, next: Tree, { listener_id, ...fields }: PoolPost, terms: Terms): Tree {
-  const user = listener_id === null ? null : listenerOf(tree, listener_id)
-  if (listener_id !== null && !user) throw new Rejected('parents_differ', {})
-  refuseLocked(user ? [root(tree), link(listener.title, user)] : [root(tree)], 'create', terms.locking)
-  const generation = next.load_balancer.generation
-  const row: Pool = { ...fields, ...born('pool', terms, generation), load_balancer_id: tree.load_balancer.id }
-  checkPool(row)
-  const made = { ...next, pools: [...next.pools, row] }
-  if (!user) return made
-  if (user.default_pool_id !== null)
-    throw new Rejected('listener_has_pool', { listener_id: user.id, pool_id: user.default_pool_id })
-  const using: Listener = { ...touch(user, generation), default_pool_id: row.id, updated_at: terms.now }
-  const used = { ...made, listeners: replaced(made.listeners, using) }
-  checkListener(used, using)
-  return used
-}
-
-function createMember(
-  tree: Tree,
-  next: Tree,
-  { pool_id, fields, subnet }: Extract<Request, { verb: 'create'; resource: 'member' }>,
-  terms: Terms,
-): Tree {
-  const parent = found(poolOf(tree, pool_id), pool.title, pool_id)
-  refuseLocked([root(tree), link(pool.title, parent)], 'create', terms.locking)
-  const row: Member = {
-    ...fields,
-    ...born('member', terms, next.load_balancer.generation),
-    pool_id,
-    network_id: subnet?.network_id ?? null,
-    subnet_cidr: subnet?.cidr ?? null,
-  }
-  row.reason = memberWarning(row)
-  const made = touchPool({ ...next, members: [...next.members, row] }, pool_id)
-  checkMember(made, row, terms.reserved_ips)
-  return made
 }
 
 function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms: Terms): Tree {
@@ -179,6 +93,12 @@ function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms
       checkMember(changed, row, terms.reserved_ips)
       return changed
     }
+    case 'health_monitor': {
+      const row = completedMonitor(written(monitorOf(next, request.id)!, request.fields))
+      const changed = touchPool({ ...next, health_monitors: replaced(next.health_monitors, row) }, row.pool_id)
+      checkMonitor(changed, row, true) // a type that was allowed once stays
+      return changed
+    }
   }
 }
 
@@ -198,6 +118,7 @@ function remove(tree: Tree, next: Tree, request: Extract<Request, { verb: 'delet
         listeners: next.listeners.map(one => ({ ...gone(one), default_pool_id: null })),
         pools: next.pools.map(gone),
         members: next.members.map(gone),
+        health_monitors: next.health_monitors.map(gone),
       }
     }
     case 'listener':
@@ -211,38 +132,43 @@ function remove(tree: Tree, next: Tree, request: Extract<Request, { verb: 'delet
         listeners: touched.listeners.map(one => (one.default_pool_id === id ? { ...one, default_pool_id: null } : one)),
         pools: replaced(touched.pools, gone(poolOf(next, id)!)),
         members: touched.members.map(one => (one.pool_id === id ? gone(one) : one)),
+        health_monitors: touched.health_monitors.map(one => (one.pool_id === id ? gone(one) : one)),
       }
     }
     case 'member':
       return touchPool({ ...next, members: replaced(next.members, gone(memberOf(next, request.id)!)) }, request.pool_id)
+    case 'health_monitor': {
+      const row = gone(monitorOf(next, request.id)!)
+      return touchPool({ ...next, health_monitors: replaced(next.health_monitors, row) }, row.pool_id)
+    }
   }
 }
 
-/** The pool, and the listeners that use it, are written anew with the tree. */
-function touchPool(next: Tree, pool_id: string): Tree {
-  const generation = next.load_balancer.generation
-  const using = new Set(listenersUsing(next, pool_id).map(one => one.id))
-  return {
-    ...next,
-    pools: next.pools.map(one => (one.id === pool_id ? touch(one, generation) : one)),
-    listeners: next.listeners.map(one => (using.has(one.id) ? touch(one, generation) : one)),
-  }
-}
-
-function touch<T extends TreeObject>(object: T, generation: number): T {
-  if (leaving(object)) return object
-  const reason = 'pool_id' in object ? memberWarning(object) : null
-  return { ...object, generation, reason, provisioning_status: pendingAfter(object.provisioning_status) }
+/** The amphorae are to be replaced, each when it is its turn; until then they serve on. */
+function failOver(next: Tree, { resource, id }: Extract<Request, { verb: 'failover' }>): Tree {
+  const meant = next.amphorae.filter(one => resource === 'load_balancer' || one.id === id)
+  if (resource === 'amphora' && meant.length === 0) throw new Rejected('not_found', { resource: amphora.title, id })
+  const going = (status: string) => status === 'PENDING_DELETE' || status === 'DELETED'
+  const amphorae = next.amphorae.map(one =>
+    meant.includes(one) && !going(one.status) ? { ...one, replace: true } : one,
+  )
+  return { ...next, amphorae }
 }
 
 function linksTo(tree: Tree, request: Exclude<Request, { verb: 'create' }>): Link[] {
   switch (request.resource) {
     case 'load_balancer':
+    case 'amphora':
       return [root(tree)]
     case 'listener':
       return [root(tree), link(listener.title, found(listenerOf(tree, request.id), listener.title, request.id))]
     case 'pool':
       return [root(tree), link(pool.title, found(poolOf(tree, request.id), pool.title, request.id))]
+    case 'health_monitor': {
+      const row = found(monitorOf(tree, request.id), healthMonitor.title, request.id)
+      const parent = found(poolOf(tree, row.pool_id), pool.title, row.pool_id)
+      return [root(tree), link(pool.title, parent), link(healthMonitor.title, row)]
+    }
     case 'member': {
       const { pool_id, id } = request
       const parent = found(poolOf(tree, pool_id), pool.title, pool_id)
@@ -259,33 +185,4 @@ function refuseChildren(tree: Tree): void {
   if (user) throw new Rejected('has_children', { id, using: listener.title, using_id: user.id })
   const used = tree.pools.find(one => !leaving(one))
   if (used) throw new Rejected('has_children', { id, using: pool.title, using_id: used.id })
-}
-
-function born(resource: 'load_balancer' | 'listener' | 'pool' | 'member', terms: Terms, generation: number) {
-  return {
-    id: terms.id,
-    provisioning_status: 'PENDING_CREATE',
-    operating_status: initialOperating(resource),
-    created_at: terms.now,
-    updated_at: null,
-    generation,
-    reason: null,
-  } as const
-}
-
-function root(tree: Tree): Link {
-  return { title: loadBalancer.title, object: tree.load_balancer }
-}
-
-function link(title: string, object: TreeObject): Link {
-  return { title, object }
-}
-
-function found<T>(object: T | null, resource: string, id: string): T {
-  if (object === null) throw new Rejected('not_found', { resource, id })
-  return object
-}
-
-function replaced<T extends { id: string }>(objects: T[], object: T): T[] {
-  return objects.map(one => (one.id === object.id ? object : one))
 }

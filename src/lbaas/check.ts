@@ -35,12 +35,17 @@ export function checkFields(
 
 /** Refuses fields that the row's other fields do not allow: see `only_for`. */
 export function refuseMisplaced(resource: Resource, row: Json): void {
-  for (const [name, field] of Object.entries(resource.fields)) {
-    if (isEmpty(row[name], field)) continue
-    for (const [other, values] of Object.entries(field.options.only_for ?? {}))
-      if (!values.includes(String(row[other])))
-        throw new Rejected('not_allowed_with', { field: wireName(name, field), other, value: String(row[other]) })
-  }
+  const [misplaced] = misplacedFields(resource, row)
+  if (misplaced) throw new Rejected('not_allowed_with', misplaced)
+}
+
+/** The fields (under their wire names) that the values of others do not allow: see `only_for`. */
+export function misplacedFields(resource: Resource, row: Json): { field: string; other: string; value: string }[] {
+  return Object.entries(resource.fields).flatMap(([name, field]) =>
+    Object.entries(field.options.only_for ?? {})
+      .filter(([other, values]) => !isEmpty(row[name], field) && !values.includes(String(row[other])))
+      .map(([other]) => ({ field: wireName(name, field), other, value: String(row[other]) })),
+  )
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -86,6 +91,8 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
       return checkString(field, value, name)
     case 'integer':
       return checkInteger(field, value, name)
+    case 'decimal':
+      return checkDecimal(field, value, name)
     case 'boolean':
       return checkBoolean(value, name)
     case 'uuid':
@@ -156,6 +163,13 @@ function checkInteger({ options }: Field, value: unknown, name: string): number 
       `'${number}' is too large - must be no larger than '${max}'`,
     )
   return number
+}
+
+function checkDecimal({ options }: Field, value: unknown, name: string): number {
+  const number = typeof value === 'string' && /^\d{1,3}(\.\d{1,3})?$/.test(value) ? Number(value) : value
+  if (typeof number === 'number' && options.one_of!.includes(number)) return number
+  const list = options.one_of!.map(one => one.toFixed(1)).join(', ')
+  throw bad(name, value, `Value should be one of: ${list}`, `'${shorten(value)}' is not in [${list}]`)
 }
 
 function checkBoolean(value: unknown, name: string): boolean {

@@ -1,6 +1,6 @@
 /** What is true of every tree; asserted before a commit and after a load. */
 import { transport } from './listener.ts'
-import { leaving, type Tree, type TreeObject } from './tree.ts'
+import { childrenOf, leaving, type Tree, type TreeObject } from './tree.ts'
 
 /** Throws a defect that names every broken invariant. A tenant's request can never cause one: rules refuse it first. */
 export function assertInvariants(tree: Tree): void {
@@ -23,6 +23,8 @@ function* structure(tree: Tree): Iterable<string> {
       yield `listener ${listener.id} uses a pool that is not there`
   for (const member of tree.members)
     if (!pools.has(member.pool_id)) yield `member ${member.id} is of a pool that is not there`
+  for (const monitor of tree.health_monitors)
+    if (!pools.has(monitor.pool_id)) yield `health monitor ${monitor.id} is of a pool that is not there`
   for (const amphora of tree.amphorae)
     if (amphora.load_balancer_id !== load_balancer.id) yield `amphora ${amphora.id} serves another load balancer`
   if (load_balancer.vip_address === null || load_balancer.vip_port_id === null) yield 'there is no VIP'
@@ -30,7 +32,7 @@ function* structure(tree: Tree): Iterable<string> {
 
 function* uniqueness(tree: Tree): Iterable<string> {
   const staying = <T extends TreeObject>(objects: T[]) => objects.filter(object => !leaving(object))
-  const ids = [tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members, ...tree.amphorae].map(o => o.id)
+  const ids = [tree.load_balancer, ...childrenOf(tree), ...tree.amphorae].map(o => o.id)
   yield* repeated('id', ids)
   yield* repeated(
     'listener port',
@@ -44,11 +46,15 @@ function* uniqueness(tree: Tree): Iterable<string> {
     'member',
     staying(tree.members).map(m => `${m.pool_id} ${m.address} ${m.protocol_port} ${m.monitor_port}`),
   )
+  yield* repeated(
+    'health monitor of pool',
+    staying(tree.health_monitors).map(h => h.pool_id),
+  )
 }
 
 function* statuses(tree: Tree): Iterable<string> {
   const { load_balancer } = tree
-  const children: TreeObject[] = [...tree.listeners, ...tree.pools, ...tree.members]
+  const children = childrenOf(tree)
   for (const object of [load_balancer, ...children]) {
     if (object.generation > load_balancer.generation) yield `${object.id} is newer than its tree`
     if (object.provisioning_status === 'ERROR' && object.reason === null) yield `${object.id} is in ERROR for no reason`
@@ -63,6 +69,8 @@ function* statuses(tree: Tree): Iterable<string> {
     if (tree.listeners.some(l => l.default_pool_id === pool.id)) yield `pool ${pool.id} goes, and is in use`
     if (tree.members.some(m => m.pool_id === pool.id && !leaving(m) && m.provisioning_status !== 'ERROR'))
       yield `pool ${pool.id} goes, and has members`
+    if (tree.health_monitors.some(h => h.pool_id === pool.id && !leaving(h) && h.provisioning_status !== 'ERROR'))
+      yield `pool ${pool.id} goes, and has a health monitor`
   }
 }
 

@@ -55,6 +55,7 @@ const kinds: Record<FieldKind, (field: Field, dialect: Dialect) => JsonSchema> =
     minimum: options.min ?? -2_147_483_648,
     maximum: options.max ?? 2_147_483_647,
   }),
+  decimal: ({ options }) => ({ type: 'number', enum: options.one_of }),
   boolean: () => ({ type: 'boolean' }),
   uuid: () => ({ type: 'string', format: 'uuid' }),
   ip: () => ({ type: 'string', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }),

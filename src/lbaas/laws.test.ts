@@ -1,10 +1,11 @@
 /** Laws that hold for any sequence of requests: invariants, pureness, settling, and what the declarations promise. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { amphora } from './amphora.ts'
+import { amphora, newAmphora } from './amphora.ts'
 import { change, type Request } from './change.ts'
 import { checkFields } from './check.ts'
 import { Rejected } from './errors.ts'
+import { healthMonitor } from './health-monitor.ts'
 import { brokenInvariants } from './invariants.ts'
 import { listener } from './listener.ts'
 import { loadBalancer } from './load-balancer.ts'
@@ -13,9 +14,9 @@ import { pool } from './pool.ts'
 import { isSettled, type Locking, settle } from './provisioning.ts'
 import { accepted, type Resource, shown, stateOf } from './resource.ts'
 import { creates, sampleId, sampleTerms } from './sample.ts'
-import type { Tree } from './tree.ts'
+import { childrenOf, isMember, type Tree } from './tree.ts'
 
-const resources: Resource[] = [loadBalancer, listener, pool, member, amphora]
+const resources: Resource[] = [loadBalancer, listener, pool, member, healthMonitor, amphora]
 
 /** A step of a life: what is asked for, or how a pass of the controller ended. Numbers choose among what is there. */
 const step = fc.oneof(
@@ -32,9 +33,16 @@ const step = fc.oneof(
     used: fc.boolean(),
   }),
   fc.record({ kind: fc.constant('member' as const), pick: fc.nat(20), last: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    kind: fc.constant('monitor' as const),
+    pick: fc.nat(20),
+    type: fc.constantFrom('HTTP', 'TCP', 'PING', 'UDP-CONNECT'),
+    url_path: fc.constantFrom(null, '/'),
+  }),
   fc.record({ kind: fc.constant('repool' as const), pick: fc.nat(20), other: fc.option(fc.nat(20)) }),
   fc.record({ kind: fc.constant('rename' as const), pick: fc.nat(40) }),
   fc.record({ kind: fc.constant('delete' as const), pick: fc.nat(40) }),
+  fc.record({ kind: fc.constant('failover' as const), pick: fc.option(fc.nat(3)) }),
   fc.record({ kind: fc.constant('cascade' as const), really: fc.nat(30) }),
   fc.record({
     kind: fc.constant('settle' as const),
@@ -46,7 +54,7 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
 function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request | null {
   const pick = <T>(objects: T[], n: number): T | undefined => objects[n % Math.max(objects.length, 1)]
-  const children = [...tree.listeners, ...tree.pools, ...tree.members]
+  const children = childrenOf(tree)
   switch (one.kind) {
     case 'listener':
       return creates.listener({
@@ -63,6 +71,15 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
       const parent = pick(tree.pools, one.pick)
       return parent ? creates.member(parent.id, { address: `10.0.0.${one.last}` }) : null
     }
+    case 'monitor': {
+      const parent = pick(tree.pools, one.pick)
+      return parent ? creates.monitor(parent.id, { type: one.type, url_path: one.url_path }) : null
+    }
+    case 'failover': {
+      const target = one.pick === null ? tree.load_balancer : pick(tree.amphorae, one.pick)
+      if (!target) return null
+      return { verb: 'failover', resource: one.pick === null ? 'load_balancer' : 'amphora', id: target.id }
+    }
     case 'repool': {
       const target = pick(tree.listeners, one.pick)
       const default_pool_id = one.other === null ? null : (pick(tree.pools, one.other)?.id ?? null)
@@ -73,10 +90,9 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
       const target = pick(children, one.pick)
       if (!target) return null
       const fields = { name: 'new' }
-      const at =
-        'pool_id' in target
-          ? ({ resource: 'member', id: target.id, pool_id: target.pool_id } as const)
-          : ({ resource: 'peer_port' in target ? 'listener' : 'pool', id: target.id } as const)
+      const at = isMember(target)
+        ? ({ resource: 'member', id: target.id, pool_id: target.pool_id } as const)
+        : ({ resource: kindOf(target), id: target.id } as const)
       return one.kind === 'delete' ? { verb: 'delete', ...at } : ({ verb: 'update', ...at, fields } as Request)
     }
     case 'cascade':
@@ -86,12 +102,18 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
   }
 }
 
+function kindOf(object: object): 'listener' | 'pool' | 'health_monitor' {
+  return 'peer_port' in object ? 'listener' : 'delay' in object ? 'health_monitor' : 'pool'
+}
+
 function live(steps: Step[], locking: Locking, check: (before: Tree, after: Tree, one: Step) => void): void {
   let tree = change(null, creates.loadBalancer(), sampleTerms(1))
+  const row = { load_balancer_id: sampleId(1), role: 'STANDALONE', created_at: sampleTerms(1).now } as const
+  tree = { ...tree, amphorae: [901, 902].map(n => newAmphora({ ...row, id: sampleId(n) })) }
   for (const [i, one] of steps.entries()) {
     const before = tree
     if (one.kind === 'settle') {
-      const all = [tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members]
+      const all = [tree.load_balancer, ...childrenOf(tree)]
       const failed = new Map(one.failing.map(n => [all[n % all.length]!.id, 'it failed']))
       const next = settle(tree, { generation: tree.load_balancer.generation - one.behind, failed })
       if (!next) return
@@ -128,8 +150,8 @@ describe('whatever is asked for, and however the passes end', () => {
           const generation = after.load_balancer.generation
           expect(generation - before.load_balancer.generation).toBe(one.kind === 'settle' ? 0 : 1)
           if (one.kind === 'settle') return
-          const was = new Map([...before.listeners, ...before.pools, ...before.members].map(o => [o.id, o]))
-          for (const object of [...after.listeners, ...after.pools, ...after.members])
+          const was = new Map(childrenOf(before).map(o => [o.id, o]))
+          for (const object of childrenOf(after))
             if (
               JSON.stringify(was.get(object.id)) !== JSON.stringify(object) &&
               object.provisioning_status !== 'PENDING_DELETE'

@@ -1,17 +1,22 @@
 /** Operating statuses: what an object starts with, what settling makes of it, and the tree of both statuses. */
-import type { OperatingStatus } from './resource.ts'
-import { membersOf, poolsUsed, type Tree, type TreeObject } from './tree.ts'
+import { isMonitored } from './health-monitor.ts'
+import type { OperatingStatus, TreeResource } from './resource.ts'
+import { isMember, leaving, membersOf, poolsUsed, type Tree, type TreeObject } from './tree.ts'
 
 /** What an object has before anything was heard of it. A member that nobody monitors never has more. */
-export function initialOperating(resource: 'load_balancer' | 'listener' | 'pool' | 'member'): OperatingStatus {
+export function initialOperating(resource: TreeResource): OperatingStatus {
   return resource === 'member' ? 'NO_MONITOR' : 'OFFLINE'
 }
 
-/** What an object has when its configuration has been applied and no amphora has said otherwise: an object that is up
- *  and was not yet heard of counts as ONLINE, one that is down as OFFLINE. */
-export function settledOperating(object: TreeObject): OperatingStatus {
+/** What an object of the tree has when its configuration has been applied and no amphora has said otherwise: an object
+ *  that is up and was not yet heard of counts as ONLINE, one that is down as OFFLINE. What a monitor once said of a
+ *  member does not outlive it. */
+export function settledOperating(tree: Tree, object: TreeObject): OperatingStatus {
   if (!object.admin_state_up) return 'OFFLINE'
-  if ('pool_id' in object) return object.operating_status === 'OFFLINE' ? 'NO_MONITOR' : object.operating_status
+  if (isMember(object)) {
+    if (isMonitored(tree, object.pool_id) || object.operating_status === 'DRAINING') return object.operating_status
+    return 'NO_MONITOR'
+  }
   return object.operating_status === 'OFFLINE' ? 'ONLINE' : object.operating_status
 }
 
@@ -27,6 +32,9 @@ export type StatusNode = {
   listeners?: StatusNode[]
   pools?: StatusNode[]
   members?: StatusNode[]
+  /** Of a monitor. */
+  type?: string
+  health_monitor?: StatusNode
 }
 
 /** The load balancer's statuses with its listeners, their pools and the pools' members; `pools` of the load balancer
@@ -34,6 +42,7 @@ export type StatusNode = {
 export function statusTree(tree: Tree): StatusNode {
   const poolNode = (pool: Tree['pools'][number]): StatusNode => ({
     ...node(pool),
+    ...monitorNode(tree, pool.id),
     members: membersOf(tree, pool.id).map(member => ({
       ...node(member),
       address: member.address,
@@ -48,6 +57,13 @@ export function statusTree(tree: Tree): StatusNode {
     })),
     pools: tree.pools.map(poolNode),
   }
+}
+
+/** A monitor on its way out is there until another one takes its place. */
+function monitorNode(tree: Tree, pool_id: string): Pick<StatusNode, 'health_monitor'> {
+  const monitors = tree.health_monitors.filter(one => one.pool_id === pool_id)
+  const monitor = monitors.find(one => !leaving(one)) ?? monitors[0]
+  return monitor ? { health_monitor: { ...node(monitor), type: monitor.type } } : {}
 }
 
 function node(object: TreeObject): StatusNode {

@@ -1,5 +1,6 @@
 /** A provider: who serves load balancers, and which of the declared options it can serve. */
 import { Rejected } from './errors.ts'
+import type { HealthMonitor } from './health-monitor.ts'
 import type { Listener } from './listener.ts'
 import type { Pool } from './pool.ts'
 import type { Tree } from './tree.ts'
@@ -12,6 +13,7 @@ export type Provider = {
   listener_protocols: readonly Listener['protocol'][]
   pool_protocols: readonly Pool['protocol'][]
   lb_algorithms: readonly Pool['lb_algorithm'][]
+  monitor_types: readonly HealthMonitor['type'][]
 }
 
 /** The reference provider: haproxy in servers of the cloud. */
@@ -22,6 +24,7 @@ export const amphora_provider: Provider = {
   listener_protocols: ['HTTP', 'HTTPS', 'TCP'],
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
+  monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
 }
 
 /** The provider of that name or alias. */
@@ -40,4 +43,6 @@ export function refuseUnsupported(provider: Provider, tree: Tree): void {
     if (!provider.pool_protocols.includes(protocol)) throw refuse(`pool protocol ${protocol}`)
     if (!provider.lb_algorithms.includes(lb_algorithm)) throw refuse(`lb_algorithm ${lb_algorithm}`)
   }
+  for (const { type } of tree.health_monitors)
+    if (!provider.monitor_types.includes(type)) throw refuse(`health monitor type ${type}`)
 }

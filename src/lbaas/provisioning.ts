@@ -1,33 +1,34 @@
 /** Provisioning: what may happen when, what is pending after, and what settling makes of a tree. */
 import { Rejected } from './errors.ts'
-import type { Listener } from './listener.ts'
 import type { LoadBalancer } from './load-balancer.ts'
-import { type Member, memberWarning } from './member.ts'
+import { memberWarning } from './member.ts'
 import { settledOperating } from './operating.ts'
-import type { Pool } from './pool.ts'
 import type { ProvisioningStatus } from './resource.ts'
-import { leaving, type Tree, type TreeObject } from './tree.ts'
+import { type Child, childrenOf, isMember, leaving, type Tree, type TreeObject } from './tree.ts'
 
 /** `queue`: writes are accepted while earlier ones are applied. `conflict`: upstream's 409 until they are. */
 export type Locking = 'queue' | 'conflict'
+
+export type Verb = 'create' | 'update' | 'delete' | 'failover'
 
 /** An object on the way from the load balancer to the target of a write, with its title for the message. */
 export type Link = { title: string; object: TreeObject }
 
 /** Refuses a write whose target, or anything that it belongs to, may not be written now. `links` starts with the load
  *  balancer and ends with the target (of a create: with the parent). */
-export function refuseLocked(links: readonly Link[], verb: 'create' | 'update' | 'delete', locking: Locking): void {
-  const deletes_root = verb === 'delete' && links.length === 1
+export function refuseLocked(links: readonly Link[], verb: Verb, locking: Locking): void {
+  // What may be asked for in ERROR as well, and is refused in words of its own.
+  const of_root = (verb === 'delete' && links.length === 1) || verb === 'failover'
   for (const { title, object } of links) {
     const state = object.provisioning_status
     if (state === 'PENDING_DELETE')
-      throw new Rejected(deletes_root ? 'pending' : 'immutable', { resource: title, id: object.id, state })
+      throw new Rejected(of_root ? 'pending' : 'immutable', { resource: title, id: object.id, state })
   }
   if (locking === 'queue') return
   const { title, object } = links[0]!
   const state = object.provisioning_status
-  if (state === 'ACTIVE' || (deletes_root && state === 'ERROR')) return
-  throw new Rejected(deletes_root ? 'pending' : 'immutable', { resource: title, id: object.id, state })
+  if (state === 'ACTIVE' || (of_root && state === 'ERROR')) return
+  throw new Rejected(of_root ? 'pending' : 'immutable', { resource: title, id: object.id, state })
 }
 
 /** What a write makes of a status: what was never there stays to be created. */
@@ -44,28 +45,30 @@ export type Outcome = { generation: number; failed: ReadonlyMap<string, string> 
  *  balancer. A child whose deletion failed stays PENDING_DELETE, for its port or address may be another's by now; the
  *  load balancer shows the ERROR then. Null when the load balancer itself is gone. */
 export function settle(tree: Tree, outcome: Outcome): Tree | null {
-  const { load_balancer } = tree
-  const root_failed = outcome.failed.get(load_balancer.id) ?? stuckDeletion(tree, outcome)
-  const root = settledRoot(load_balancer, outcome, root_failed)
+  const root_failed = outcome.failed.get(tree.load_balancer.id) ?? stuckDeletion(tree, outcome)
+  const root = settledRoot(tree, outcome, root_failed)
   if (!root) return null
-  const all = <T extends Listener | Pool | Member>(objects: T[]): T[] =>
-    objects.map(one => settledChild(one, outcome, root_failed)).filter(one => one !== null)
+  const all = <T extends Child>(objects: T[]): T[] =>
+    objects.map(one => settledChild(tree, one, outcome, root_failed)).filter(one => one !== null)
   return {
     ...tree,
     load_balancer: root,
     listeners: all(tree.listeners),
     pools: all(tree.pools),
     members: all(tree.members),
+    health_monitors: all(tree.health_monitors),
   }
 }
 
-function settledRoot(root: LoadBalancer, outcome: Outcome, failed: string | undefined): LoadBalancer | null {
+function settledRoot(tree: Tree, outcome: Outcome, failed: string | undefined): LoadBalancer | null {
+  const root = tree.load_balancer
   if (root.generation > outcome.generation) return root
   if (failed !== undefined) return { ...root, provisioning_status: 'ERROR', reason: failed }
-  return leaving(root) ? null : active(root)
+  return leaving(root) ? null : active(tree, root)
 }
 
-function settledChild<T extends Listener | Pool | Member>(
+function settledChild<T extends Child>(
+  tree: Tree,
   child: T,
   outcome: Outcome,
   root_failed: string | undefined,
@@ -77,27 +80,24 @@ function settledChild<T extends Listener | Pool | Member>(
     return root_failed === undefined ? null : child
   }
   if (reason !== undefined) return { ...child, provisioning_status: 'ERROR', reason }
-  if (root_failed === undefined) return active(child)
+  if (root_failed === undefined) return active(tree, child)
   if (child.provisioning_status === 'ACTIVE') return child
   return { ...child, provisioning_status: 'ERROR', reason: `The load balancer is in ERROR: ${root_failed}` }
 }
 
-function active<T extends TreeObject>(object: T): T {
-  const reason = 'pool_id' in object ? memberWarning(object) : null
+function active<T extends TreeObject>(tree: Tree, object: T): T {
+  const reason = isMember(object) ? memberWarning(object) : null
   const settled: T = { ...object, provisioning_status: 'ACTIVE', reason }
-  return { ...settled, operating_status: settledOperating(settled) }
+  return { ...settled, operating_status: settledOperating(tree, settled) }
 }
 
 /** Why a child that is to go could not be taken away, if there is one. */
 function stuckDeletion(tree: Tree, { generation, failed }: Outcome): string | undefined {
-  const children = [...tree.listeners, ...tree.pools, ...tree.members]
-  const stuck = children.find(one => leaving(one) && one.generation <= generation && failed.has(one.id))
+  const stuck = childrenOf(tree).find(one => leaving(one) && one.generation <= generation && failed.has(one.id))
   return stuck && failed.get(stuck.id)
 }
 
 /** Is everything that was asked for applied? */
 export function isSettled(tree: Tree): boolean {
-  return ![tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members].some(object =>
-    object.provisioning_status.startsWith('PENDING_'),
-  )
+  return ![tree.load_balancer, ...childrenOf(tree)].some(object => object.provisioning_status.startsWith('PENDING_'))
 }

@@ -15,5 +15,6 @@ export const quota = resource({
     listener: integer({ ...limit, doc: 'Listeners; null for the default, -1 for no limit.' }),
     pool: integer({ ...limit, doc: 'Pools; null for the default, -1 for no limit.' }),
     member: integer({ ...limit, doc: 'Members; null for the default, -1 for no limit.' }),
+    health_monitor: integer({ ...limit, doc: 'Health monitors; null for the default, -1 for no limit.' }),
   },
 })

@@ -18,7 +18,9 @@ export type Resource<F extends Fields = Fields> = {
   fields: F
 }
 
-export type ResourceName = 'load_balancer' | 'listener' | 'pool' | 'member' | 'amphora' | 'quota'
+export type ResourceName = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'amphora' | 'quota'
+/** Those that a tenant makes, and that make up a tree. */
+export type TreeResource = Exclude<ResourceName, 'amphora' | 'quota'>
 export type Dialect = 'octavia' | 'neutron'
 export type Fields = Readonly<Record<string, Field>>
 
@@ -29,6 +31,7 @@ export type FieldState = 'intention' | 'request' | 'bookkeeping' | 'fact' | 'obs
 export type FieldKind =
   | 'string'
   | 'integer'
+  | 'decimal'
   | 'boolean'
   | 'uuid'
   | 'ip'
@@ -75,6 +78,8 @@ export type Options = {
   /** Of an enumeration; `neutron_values` where that dialect accepts fewer. */
   values?: readonly string[]
   neutron_values?: readonly string[]
+  /** Of a decimal: which numbers it may be. */
+  one_of?: readonly number[]
   /** Of lists and maps: what each element is. Of records: their fields. */
   each?: Field
   record?: Fields
@@ -121,6 +126,13 @@ export function string<const O extends Options>(options: O): Field<OrNull<string
 
 export function integer<const O extends Options>(options: O): Field<OrNull<number, O>, O> {
   return { kind: 'integer', options }
+}
+
+/** One of a few numbers that are not whole. */
+export function decimal<const O extends Options & { one_of: readonly number[] }>(
+  options: O,
+): Field<OrNull<O['one_of'][number], O>, O> {
+  return { kind: 'decimal', options }
 }
 
 export function boolean<const O extends Options>(options: O): Field<OrNull<boolean, O>, O> {

@@ -1,6 +1,7 @@
 /** Trees for tests, made by the same changes that make real ones. */
 import { change, type Request, type Terms } from './change.ts'
 import { checkFields } from './check.ts'
+import { type HealthMonitorPost, healthMonitor } from './health-monitor.ts'
 import { type ListenerPost, listener } from './listener.ts'
 import { type LoadBalancerPost, loadBalancer, type Vip } from './load-balancer.ts'
 import { type MemberPost, type MemberSubnet, member } from './member.ts'
@@ -29,7 +30,7 @@ export const sample_subnet: MemberSubnet = { network_id: sample_vip.network_id, 
 
 export function sampleTerms(n: number, terms: Partial<Terms> = {}): Terms {
   const now = new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString()
-  return { now, id: sampleId(n), locking: 'queue', reserved_ips: ['169.254.169.254'], ...terms }
+  return { now, id: sampleId(n), locking: 'queue', reserved_ips: ['169.254.169.254'], ping_allowed: true, ...terms }
 }
 
 export const creates = {
@@ -72,6 +73,19 @@ export const creates = {
       ...body,
     }),
     subnet,
+  }),
+  monitor: (pool_id: string, body: object = {}): Request => ({
+    verb: 'create',
+    resource: 'health_monitor',
+    fields: fields<HealthMonitorPost>(healthMonitor, {
+      pool_id,
+      name: 'monitor1',
+      type: 'HTTP',
+      delay: 5,
+      timeout: 3,
+      max_retries: 2,
+      ...body,
+    }),
   }),
 }
 

@@ -1,5 +1,6 @@
 /** The tree: one load balancer with all that is its own, and the finders on it. */
 import type { Amphora } from './amphora.ts'
+import type { HealthMonitor } from './health-monitor.ts'
 import type { Listener } from './listener.ts'
 import type { LoadBalancer } from './load-balancer.ts'
 import type { Member } from './member.ts'
@@ -10,11 +11,23 @@ export type Tree = {
   listeners: Listener[]
   pools: Pool[]
   members: Member[]
+  health_monitors: HealthMonitor[]
   amphorae: Amphora[]
 }
 
 /** An object of a tree that a tenant made. */
-export type TreeObject = LoadBalancer | Listener | Pool | Member
+export type TreeObject = LoadBalancer | Child
+export type Child = Listener | Pool | Member | HealthMonitor
+
+/** What the load balancer's tenant has made below it. */
+export function childrenOf(tree: Tree): Child[] {
+  return [...tree.listeners, ...tree.pools, ...tree.members, ...tree.health_monitors]
+}
+
+/** Of the objects below pools, members have an address. */
+export function isMember(object: object): object is Member {
+  return 'address' in object && 'pool_id' in object
+}
 
 export function poolOf(tree: Tree, id: string | null): Pool | null {
   return tree.pools.find(pool => pool.id === id) ?? null
@@ -26,6 +39,10 @@ export function listenerOf(tree: Tree, id: string | null): Listener | null {
 
 export function memberOf(tree: Tree, id: string | null): Member | null {
   return tree.members.find(member => member.id === id) ?? null
+}
+
+export function monitorOf(tree: Tree, id: string | null): HealthMonitor | null {
+  return tree.health_monitors.find(monitor => monitor.id === id) ?? null
 }
 
 export function membersOf(tree: Tree, pool_id: string): Member[] {

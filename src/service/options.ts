@@ -33,6 +33,7 @@ export const declarations = {
       'queue',
       'queue accepts writes while an earlier one is applied; conflict answers 409.',
     ),
+    allow_ping_health_monitors: flag(true, 'Whether members may be asked by an echo (type PING).'),
     pagination_max_limit: number(1000, 1, 100_000, 'The most rows that one page of a list has.'),
   },
   quotas: {
@@ -40,6 +41,7 @@ export const declarations = {
     default_listener_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_pool_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_member_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_health_monitor_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
   },
   controller_worker: {
     amp_image_tag: text('amphora', 'Amphorae boot from the newest active image that carries this tag.'),

@@ -34,7 +34,13 @@ beforeEach(async () => {
         vip_network_id: ids[0]!,
         tags: [],
       }
-      const terms = { now: new Date().toISOString(), id, locking: 'queue' as const, reserved_ips: [] }
+      const terms = {
+        now: new Date().toISOString(),
+        id,
+        locking: 'queue' as const,
+        reserved_ips: [],
+        ping_allowed: true,
+      }
       const vip = { ...sample_vip, port_id: id }
       await trees.save(
         tx,

@@ -4,10 +4,10 @@ import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
 import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import { type Field, stateOf } from '../lbaas/resource.ts'
+import { type Field, stateOf, type TreeResource } from '../lbaas/resource.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 
-export type Listed = 'load_balancer' | 'listener' | 'pool' | 'member'
+export type Listed = TreeResource
 
 export type ListQuery = {
   /** Column to its values, of which one must equal. */
@@ -91,6 +91,7 @@ export async function relations(
     pool: {
       listeners: 'select default_pool_id as of, id from lbaas.listener where default_pool_id = any($1)',
       members: 'select pool_id as of, id from lbaas.member where pool_id = any($1)',
+      health_monitors: 'select pool_id as of, id from lbaas.health_monitor where pool_id = any($1)',
     },
   }
   const found: Record<string, Map<string, string[]>> = {}

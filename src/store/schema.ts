@@ -1,5 +1,6 @@
 /** The tables as the declarations have them: columns, their types, and rows in both directions. */
 import { amphora } from '../lbaas/amphora.ts'
+import { healthMonitor } from '../lbaas/health-monitor.ts'
 import { listener } from '../lbaas/listener.ts'
 import { loadBalancer } from '../lbaas/load-balancer.ts'
 import { member } from '../lbaas/member.ts'
@@ -15,6 +16,7 @@ export const tables: Readonly<Record<ResourceName, Resource>> = {
   listener,
   pool,
   member,
+  health_monitor: healthMonitor,
   amphora,
   quota,
 }
@@ -22,6 +24,7 @@ export const tables: Readonly<Record<ResourceName, Resource>> = {
 const pg_types: Readonly<Record<FieldKind, string>> = {
   string: 'text',
   integer: 'integer',
+  decimal: 'double precision',
   boolean: 'boolean',
   uuid: 'uuid',
   ip: 'text',

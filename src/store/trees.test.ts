@@ -73,6 +73,11 @@ describe('a tree', () => {
     tree.listeners[0]!.allowed_cidrs = ['10.0.0.0/8']
     tree.listeners[0]!.insert_headers = { 'X-Forwarded-For': 'true' }
     tree.listeners[0]!.serving = { any: ['thing', { nested: null }] }
+    tree.health_monitors = change(
+      tree,
+      creates.monitor(sampleId(3), { http_version: 1.1, domain_name: 'a.example' }),
+      sampleTerms(6),
+    ).health_monitors
     tree.pools[0]!.tags = ["quote'", '"double"', '\\', '{}', 'ü😀']
     await save(null, tree)
     expect(await load()).toEqual(tree)
@@ -80,12 +85,13 @@ describe('a tree', () => {
   })
 
   test('is found by any of its objects', async () => {
-    await save(null, sampleTree())
+    await save(null, change(sampleTree(), creates.monitor(sampleId(3)), sampleTerms(6)))
     for (const [resource, id] of [
       ['load_balancer', 1],
       ['listener', 2],
       ['pool', 3],
       ['member', 4],
+      ['health_monitor', 6],
     ] as const)
       expect(await trees.ownerOf(pool, resource, sampleId(id))).toMatchObject({ load_balancer_id: lb })
     expect(await trees.ownerOf(pool, 'listener', sampleId(3))).toBeNull()
@@ -101,9 +107,14 @@ describe('a tree', () => {
       if (next) tree = next
     }
     await to(settle(tree, { generation: 5, failed: new Map() }))
+    await to(change(tree, creates.monitor(sampleId(3)), sampleTerms(20)))
+    await to(change(tree, { verb: 'delete', resource: 'health_monitor', id: sampleId(20) }, sampleTerms(21)))
+    await to(change(tree, creates.monitor(sampleId(3)), sampleTerms(22)))
+    await to(settle(tree, { generation: 8, failed: new Map() }))
+    expect(tree.health_monitors.map(one => one.id)).toEqual([sampleId(22)])
     await to(change(tree, { verb: 'delete', resource: 'pool', id: sampleId(3) }, sampleTerms(6)))
     await to(change(tree, creates.pool({ listener_id: sampleId(2) }), sampleTerms(7)))
-    await to(settle(tree, { generation: 6, failed: new Map() }))
+    await to(settle(tree, { generation: 9, failed: new Map() }))
     expect(tree.pools.map(one => one.id)).toEqual([sampleId(7)])
     await to(change(tree, { verb: 'delete', resource: 'listener', id: sampleId(2) }, sampleTerms(8)))
     await to(change(tree, creates.listener(), sampleTerms(9)))

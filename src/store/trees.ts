@@ -1,18 +1,16 @@
 /** Trees: rows in, trees out; the difference of two trees, written. */
 import type pg from 'pg'
 import type { Amphora } from '../lbaas/amphora.ts'
+import type { HealthMonitor } from '../lbaas/health-monitor.ts'
 import type { Listener } from '../lbaas/listener.ts'
 import type { LoadBalancer } from '../lbaas/load-balancer.ts'
 import type { Member } from '../lbaas/member.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import type { Pool } from '../lbaas/pool.ts'
-import type { OperatingStatus, Resource } from '../lbaas/resource.ts'
+import type { OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 import { type Tx, transaction } from './transaction.ts'
-
-/** What has a load balancer that it belongs to. */
-type Owned = 'load_balancer' | 'listener' | 'pool' | 'member'
 
 /** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
  *  the lock as long as the session's lock_timeout allows. */
@@ -29,15 +27,17 @@ export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tre
 /** Which load balancer an object belongs to, and its project. Null when there is no such object. */
 export async function ownerOf(
   db: pg.Pool | Tx,
-  resource: Owned,
+  resource: TreeResource,
   id: string,
 ): Promise<{ load_balancer_id: string; project_id: string } | null> {
-  const joins: Record<Owned, string> = {
+  const joins: Record<TreeResource, string> = {
     load_balancer: 'lbaas.load_balancer lb where lb.id = $1',
     listener: 'lbaas.listener o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
     pool: 'lbaas.pool o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
     member: `lbaas.member o join lbaas.pool p on p.id = o.pool_id
              join lbaas.load_balancer lb on lb.id = p.load_balancer_id where o.id = $1`,
+    health_monitor: `lbaas.health_monitor o join lbaas.pool p on p.id = o.pool_id
+                     join lbaas.load_balancer lb on lb.id = p.load_balancer_id where o.id = $1`,
   }
   const { rows } = await db.query(`select lb.id as load_balancer_id, lb.project_id from ${joins[resource]}`, [id])
   return rows[0] ?? null
@@ -56,14 +56,20 @@ export async function save(tx: Tx, before: Tree | null, after: Tree | null): Pro
   for (const name of order.toReversed()) await deleteRows(tx, tables[name], was[name], is[name])
 }
 
-const order = ['load_balancer', 'pool', 'listener', 'member', 'amphora'] as const
+const order = ['load_balancer', 'pool', 'listener', 'member', 'health_monitor', 'amphora'] as const
 type AnyRow = { id: string; operating_status?: OperatingStatus }
 type Rows = Record<(typeof order)[number], AnyRow[]>
 
 function rowsOf(tree: Tree | null): Rows {
-  if (!tree) return { load_balancer: [], pool: [], listener: [], member: [], amphora: [] }
-  const { load_balancer, pools, listeners, members, amphorae } = tree
-  return { load_balancer: [load_balancer], pool: pools, listener: listeners, member: members, amphora: amphorae }
+  if (!tree) return { load_balancer: [], pool: [], listener: [], member: [], health_monitor: [], amphora: [] }
+  return {
+    load_balancer: [tree.load_balancer],
+    pool: tree.pools,
+    listener: tree.listeners,
+    member: tree.members,
+    health_monitor: tree.health_monitors,
+    amphora: tree.amphorae,
+  }
 }
 
 /** Plain selects per table: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
@@ -82,17 +88,19 @@ async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
   const listeners = await children('listener')
   const pools = await children('pool')
   const amphorae = await children('amphora')
-  const members = await tx.query(
-    `select ${selected(tables.member, 'o')} from lbaas.member o join lbaas.pool p on p.id = o.pool_id
-     where p.load_balancer_id = $1 order by o.created_at, o.id`,
-    [id],
-  )
+  const grandchildren = async (name: 'member' | 'health_monitor') => {
+    const sql = `select ${selected(tables[name], 'o')} from lbaas.${name} o join lbaas.pool p on p.id = o.pool_id
+                 where p.load_balancer_id = $1 order by o.created_at, o.id`
+    return (await tx.query(sql, [id])).rows
+  }
+  const members = await grandchildren('member')
+  const health_monitors = await grandchildren('health_monitor')
   const observed = await tx.query<{ object_id: string; operating_status: OperatingStatus }>(
     'select object_id, operating_status from lbaas.operating_status where load_balancer_id = $1',
     [id],
   )
   const operating = new Map(observed.rows.map(row => [row.object_id, row.operating_status]))
-  const observedRow = <T extends AnyRow>(name: Owned, row: Record<string, unknown>): T => ({
+  const observedRow = <T extends AnyRow>(name: TreeResource, row: Record<string, unknown>): T => ({
     ...fromDatabase<T>(row),
     operating_status: operating.get(row.id as string) ?? initialOperating(name),
   })
@@ -100,7 +108,8 @@ async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
     load_balancer: observedRow<LoadBalancer>('load_balancer', root.rows[0]),
     listeners: listeners.map(row => observedRow<Listener>('listener', row)),
     pools: pools.map(row => observedRow<Pool>('pool', row)),
-    members: members.rows.map(row => observedRow<Member>('member', row)),
+    members: members.map(row => observedRow<Member>('member', row)),
+    health_monitors: health_monitors.map(row => observedRow<HealthMonitor>('health_monitor', row)),
     amphorae: amphorae.map(row => fromDatabase<Amphora>(row)),
   }
 }
@@ -147,7 +156,13 @@ async function deleteRows(tx: Tx, resource: Resource, before: AnyRow[], after: A
 
 /** Only what this change makes of a status is written; what health reported meanwhile about others stays. */
 async function saveOperating(tx: Tx, load_balancer_id: string, before: Rows, after: Rows): Promise<void> {
-  const all = (rows: Rows) => [...rows.load_balancer, ...rows.pool, ...rows.listener, ...rows.member]
+  const all = (rows: Rows) => [
+    ...rows.load_balancer,
+    ...rows.pool,
+    ...rows.listener,
+    ...rows.member,
+    ...rows.health_monitor,
+  ]
   const was = new Map(all(before).map(row => [row.id, row.operating_status]))
   const changed = all(after).filter(row => was.get(row.id) !== row.operating_status)
   if (changed.length)

@@ -42,10 +42,12 @@ export const neutron: Speech = {
           loadbalancers: [{ id: row.load_balancer_id }],
           listeners: idsOnly(related.listeners),
           members: idsOnly(related.members),
-          healthmonitor_id: null,
+          healthmonitor_id: related.health_monitors?.at(-1) ?? null,
         }
       case 'member':
         return object
+      case 'health_monitor':
+        return { ...object, pools: [{ id: row.pool_id }] }
     }
   },
 

@@ -51,8 +51,6 @@ type Parts = {
 
 async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
   const { bind_host, bind_port, neutron_bind_host, neutron_bind_port, auth_strategy, locking } = options.api_settings
-  const { default_load_balancer_quota, default_listener_quota, default_pool_quota, default_member_quota } =
-    options.quotas
   // a socket of the host's loopback, handed in where the stack runs in a namespace of its own
   const handed = process.env.OTTAVIA_OCTAVIA_FD ? [{ fd: Number(process.env.OTTAVIA_OCTAVIA_FD) }] : []
   const running = await startApi({
@@ -66,12 +64,14 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
       providers: [amphora_provider],
       default_provider: amphora_provider.name,
       quotas: {
-        load_balancer: default_load_balancer_quota,
-        listener: default_listener_quota,
-        pool: default_pool_quota,
-        member: default_member_quota,
+        load_balancer: options.quotas.default_load_balancer_quota,
+        listener: options.quotas.default_listener_quota,
+        pool: options.quotas.default_pool_quota,
+        member: options.quotas.default_member_quota,
+        health_monitor: options.quotas.default_health_monitor_quota,
       },
       reserved_ips: ['169.254.169.254'],
+      ping_allowed: options.api_settings.allow_ping_health_monitors,
       pagination_max_limit: options.api_settings.pagination_max_limit,
     },
     listen: {

@@ -107,7 +107,7 @@ class Rig {
   }
 
   #terms(id = `id-${++this.#ids}`) {
-    return { now: '2026-01-01T00:00:00.000Z', id, locking: 'queue' as const, reserved_ips: [] }
+    return { now: '2026-01-01T00:00:00.000Z', id, locking: 'queue' as const, reserved_ips: [], ping_allowed: true }
   }
 }
 

@@ -2,7 +2,7 @@
 import { listenerInput } from '../../../amphora/haproxy/input.ts'
 import { difference, treeStep } from '../../../controller/flow.ts'
 import { settle as settled } from '../../../lbaas/provisioning.ts'
-import type { Tree } from '../../../lbaas/tree.ts'
+import { childrenOf, type Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 
 /** Stamps not newer than what was applied become ACTIVE; rows whose removal was applied go. What is in ERROR because it
@@ -25,7 +25,7 @@ export const finish = treeStep<Clients>({
 })
 
 function after(tree: Tree): Tree | null {
-  const refused = [...tree.listeners, ...tree.pools, ...tree.members].filter(o => o.provisioning_status === 'ERROR')
+  const refused = childrenOf(tree).filter(o => o.provisioning_status === 'ERROR')
   const failed = new Map(refused.map(object => [object.id, object.reason ?? 'it was refused']))
   const next = settled(tree, { generation: tree.load_balancer.generation, failed })
   if (!next) return null

@@ -1,0 +1,126 @@
+/** Creations: the tree with a new object in it. */
+
+import type { Request, Terms } from './change.ts'
+import { Rejected } from './errors.ts'
+import {
+  checkMonitor,
+  completedMonitor,
+  type HealthMonitor,
+  type HealthMonitorPost,
+  isMonitored,
+} from './health-monitor.ts'
+import { checkListener, freePeerPort, type Listener, type ListenerPost, listener } from './listener.ts'
+import { type LoadBalancer, refuseWithoutVip } from './load-balancer.ts'
+import { checkMember, type Member, memberWarning } from './member.ts'
+import { initialOperating } from './operating.ts'
+import { checkPool, type Pool, type PoolPost, pool } from './pool.ts'
+import { refuseLocked } from './provisioning.ts'
+import type { TreeResource } from './resource.ts'
+import { found, link, replaced, root, touch, touchPool } from './touch.ts'
+import { listenerOf, poolOf, type Tree } from './tree.ts'
+
+export function createLoadBalancer(
+  { fields, vip, topology }: Extract<Request, { verb: 'create'; resource: 'load_balancer' }>,
+  terms: Terms,
+): Tree {
+  refuseWithoutVip(fields)
+  const load_balancer: LoadBalancer = {
+    ...fields,
+    ...born('load_balancer', terms, 1),
+    vip_address: vip.address,
+    vip_port_id: vip.port_id,
+    vip_subnet_id: vip.subnet_id,
+    vip_network_id: vip.network_id,
+    vip_port_owned: vip.owned,
+    flavor_id: null,
+    availability_zone: null,
+    topology,
+    vip_subnet_cidr: vip.subnet_cidr,
+    vip_gateway: vip.gateway,
+    security_group_id: null,
+    security_group_rules: null,
+    late_effects_until: null,
+    server_group_id: null,
+    vrrp_group: null,
+    gone: [],
+  }
+  return { load_balancer, listeners: [], pools: [], members: [], health_monitors: [], amphorae: [] }
+}
+
+export function createListener(tree: Tree, next: Tree, fields: ListenerPost, terms: Terms): Tree {
+  refuseLocked([root(tree)], 'create', terms.locking)
+  const row: Listener = {
+    ...fields,
+    ...born('listener', terms, next.load_balancer.generation),
+    load_balancer_id: tree.load_balancer.id,
+    peer_port: freePeerPort(tree),
+    serving: null,
+  }
+  const made = { ...next, listeners: [...next.listeners, row] }
+  checkListener(made, row)
+  return made
+}
+
+export function createPool(tree: Tree, next: Tree, { listener_id, ...fields }: PoolPost, terms: Terms): Tree {
+  const user = listener_id === null ? null : listenerOf(tree, listener_id)
+  if (listener_id !== null && !user) throw new Rejected('parents_differ', {})
+  refuseLocked(user ? [root(tree), link(listener.title, user)] : [root(tree)], 'create', terms.locking)
+  const generation = next.load_balancer.generation
+  const row: Pool = { ...fields, ...born('pool', terms, generation), load_balancer_id: tree.load_balancer.id }
+  checkPool(row)
+  const made = { ...next, pools: [...next.pools, row] }
+  if (!user) return made
+  if (user.default_pool_id !== null)
+    throw new Rejected('listener_has_pool', { listener_id: user.id, pool_id: user.default_pool_id })
+  const using: Listener = { ...touch(user, generation), default_pool_id: row.id, updated_at: terms.now }
+  const used = { ...made, listeners: replaced(made.listeners, using) }
+  checkListener(used, using)
+  return used
+}
+
+export function createMember(
+  tree: Tree,
+  next: Tree,
+  { pool_id, fields, subnet }: Extract<Request, { verb: 'create'; resource: 'member' }>,
+  terms: Terms,
+): Tree {
+  const parent = found(poolOf(tree, pool_id), pool.title, pool_id)
+  refuseLocked([root(tree), link(pool.title, parent)], 'create', terms.locking)
+  const row: Member = {
+    ...fields,
+    ...born('member', terms, next.load_balancer.generation),
+    pool_id,
+    operating_status: isMonitored(next, pool_id) ? 'OFFLINE' : 'NO_MONITOR',
+    network_id: subnet?.network_id ?? null,
+    subnet_cidr: subnet?.cidr ?? null,
+  }
+  row.reason = memberWarning(row)
+  const made = touchPool({ ...next, members: [...next.members, row] }, pool_id)
+  checkMember(made, row, terms.reserved_ips)
+  return made
+}
+
+export function createMonitor(tree: Tree, next: Tree, fields: HealthMonitorPost, terms: Terms): Tree {
+  const { pool_id } = fields
+  const parent = found(poolOf(tree, pool_id), pool.title, pool_id)
+  refuseLocked([root(tree), link(pool.title, parent)], 'create', terms.locking)
+  const row: HealthMonitor = completedMonitor({
+    ...fields,
+    ...born('health_monitor', terms, next.load_balancer.generation),
+  })
+  const made = touchPool({ ...next, health_monitors: [...next.health_monitors, row] }, pool_id)
+  checkMonitor(made, row, terms.ping_allowed)
+  return made
+}
+
+function born(resource: TreeResource, terms: Terms, generation: number) {
+  return {
+    id: terms.id,
+    provisioning_status: 'PENDING_CREATE',
+    operating_status: initialOperating(resource),
+    created_at: terms.now,
+    updated_at: null,
+    generation,
+    reason: null,
+  } as const
+}
