@@ -40,7 +40,6 @@ export async function forget(tx: Tx, ids: readonly string[]): Promise<void> {
       where id = any($1)`,
     [ids],
   )
-  await tx.query('delete from lbaas.amphora_health where amphora_id = any($1)', [ids])
 }
 
 /** Rows of amphorae that were deleted this long ago go. Answers with how many. */
