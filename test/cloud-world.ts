@@ -111,8 +111,10 @@ export class CloudWorld {
                 }))
             : null,
         attach: async (server_id: string, port_id: string) => this.#attach(server_id, port_id),
-        detach: async (_server_id: string, port_id: string) => {
-          this.#unplug(this.ports.get(port_id)!)
+        detach: async (server_id: string, port_id: string) => {
+          const port = this.ports.get(port_id)
+          if (port?.device_id !== server_id) return // accepted, and nothing happens
+          this.#unplug(port)
           this.#change(port_id, { device_id: '', device_owner: '' })
         },
       }) as unknown as Clients['nova'],

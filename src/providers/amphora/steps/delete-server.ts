@@ -48,7 +48,7 @@ async function serversOf(amphora: Amphora, { clients }: StepContext<Clients>): P
 
 async function gone({ clients, pause }: StepContext<Clients>, id: string): Promise<boolean> {
   await clients.nova.deleteServer(id)
-  for (let waited_ms = 0, wait_ms = 20; ; waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 1.5, 1_000)) {
+  for (let waited_ms = 0, wait_ms = 20; ; waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 1.5, 900)) {
     if ((await clients.nova.server(id)) === null) return true
     if (waited_ms >= patience_ms) return false
     await pause(wait_ms)

@@ -69,7 +69,7 @@ async function freed(former: Amphora, tree: Tree, context: StepContext<Clients>)
   if (known.device_id === '' || known.name !== vrrpPortName(former.id)) return known.id // free, or on its way already
   // it may still answer with that address: its link goes first
   await nova.detach(known.device_id, known.id)
-  for (let waited_ms = 0, wait_ms = 20; ; waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 1.5, 1_000)) {
+  for (let waited_ms = 0, wait_ms = 20; ; waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 1.5, 900)) {
     const port = await neutron.port(known.id)
     if (!port) return madeAgain(former, tree, context)
     if (port.device_id === '') return port.id
