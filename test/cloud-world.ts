@@ -215,6 +215,7 @@ export class CloudWorld {
       listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
       listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
       details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
+      renewCertificate: async () => void box(),
       uploadVrrp: async (cfg: string) => {
         const found = box()
         found.keepalived = { cfg, running: found.keepalived?.running ?? false }

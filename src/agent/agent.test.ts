@@ -269,9 +269,9 @@ describe('death', () => {
 
 describe('in the end', () => {
   test('a new certificate is used at once, and one that is none is refused', async () => {
-    await expect(client.uploadCertificate('nonsense')).rejects.toMatchObject({ status: 400 })
+    await expect(client.renewCertificate('nonsense')).rejects.toMatchObject({ status: 400 })
     const renewed = await sandbox.amphoraCertificate()
-    await client.uploadCertificate(serverPem(renewed))
+    await client.renewCertificate(serverPem(renewed))
     expect(sandbox.read('/etc/octavia/certs/server.pem')).toBe(serverPem(renewed))
     const anew = await sandbox.client()
     expect(await anew.info()).toMatchObject({ api_version: '0.5' })

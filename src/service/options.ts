@@ -103,6 +103,14 @@ export const declarations = {
       'Whether they must, or should where there is more than one host.',
     ),
   },
+  house_keeping: {
+    spare_amphora_pool_size: number(0, 0, 10_000, 'How many amphorae are kept booted for whoever needs one next.'),
+    spare_check_interval: number(30, 1, 86_400, 'Seconds between two looks at the spares.'),
+    cleanup_interval: number(30, 1, 86_400, 'Seconds between two purges.'),
+    amphora_expiry_age: number(604_800, 0, 1e9, 'Seconds that the row of a deleted amphora is kept.'),
+    cert_interval: number(3_600, 1, 86_400, 'Seconds between two looks at the certificates.'),
+    cert_expiry_buffer: number(0, 0, 1e9, 'Seconds before its end that a certificate is renewed; 0: half of its life.'),
+  },
   certificates: {
     ca_certificate: text('', "File: the CA that signs amphorae's certificates."),
     ca_private_key: text('', 'File: its key.'),

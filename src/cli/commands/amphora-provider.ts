@@ -1,6 +1,7 @@
 /** Joins the amphora provider with its clients: the cloud, agents, certificates and the operator's options. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { bootConfig } from '../../amphora/agent-config.ts'
 import { AgentError } from '../../amphora/agent-error.ts'
@@ -10,10 +11,13 @@ import { Glance } from '../../cloud/glance.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova } from '../../cloud/nova.ts'
 import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
+import type { StepContext } from '../../controller/flow.ts'
 import { Permanent, Transient } from '../../controller/outcome.ts'
 import type { Provider } from '../../controller/reconcile.ts'
+import type { SpareMaker } from '../../housekeeping/spares.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
+import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
 import type { Options } from '../../service/options.ts'
 import * as spares from '../../store/spares.ts'
 
@@ -22,50 +26,65 @@ export function amphoraProvider(
   os: OpenStack,
   pool: pg.Pool,
   options: Options,
-): Provider<Clients> & { close: () => Promise<void> } {
+): Provider<Clients> & { close: () => Promise<void>; spares: SpareMaker } {
   const files = readCertificates(options)
   const agents = new Agents(options, files)
   const { keepalived_vrrp, nova, controller_worker } = options
   const ways = { failover_order: controller_worker.failover_order, anti_affinity: nova.enable_anti_affinity }
+  const clients = (
+    call: Omit<Call, 'signal'>,
+    { claim, step }: { claim: AbortSignal; step: AbortSignal },
+  ): Clients => ({
+    // what the cloud was asked for it may make even if we do not wait for the answer: so we do
+    nova: new Nova(os, claim),
+    neutron: new Neutron(os, claim),
+    glance: new Glance(os, claim),
+    agent: amphora => agents.of(amphora, { signal: step, ...call }),
+    issueCertificate: async amphora_id => {
+      const now = Date.now()
+      const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
+      const serial = `00${randomBytes(15).toString('hex')}`
+      const validity = { not_before: new Date(now - 3_600_000), not_after: expires_at, serial }
+      return {
+        pem: serverPem(await issueAmphora(amphora_id, await makeKeys(), files.server_ca, validity)),
+        expires_at,
+      }
+    },
+    bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
+    choices: {
+      image_tag: options.controller_worker.amp_image_tag,
+      image_owner_id: options.controller_worker.amp_image_owner_id || null,
+      flavor_id: options.controller_worker.amp_flavor_id,
+      network_ids: list(options.controller_worker.amp_boot_network_list),
+      security_group_ids: list(options.controller_worker.amp_secgroup_list),
+      ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+      anti_affinity_policy: nova.anti_affinity_policy,
+      vrrp: {
+        advert_int_s: keepalived_vrrp.vrrp_advert_int,
+        priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
+      },
+    },
+    adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
+    newId: randomUUID,
+  })
+  const forSpare = (signal: AbortSignal): StepContext<Clients> => ({
+    clients: clients({}, { claim: signal, step: signal }),
+    say: () => {},
+    signal,
+    pause: async wait_ms => void (await sleep(wait_ms, undefined, { signal })),
+    now: () => new Date(),
+  })
   return {
     name: 'amphora',
     due: tree => due(tree, ways),
     classify,
     close: () => agents.close(),
-    clients: (tree, token, { claim, step }) => ({
-      // what the cloud was asked for it may make even if we do not wait for the answer: so we do
-      nova: new Nova(os, claim),
-      neutron: new Neutron(os, claim),
-      glance: new Glance(os, claim),
-      agent: amphora =>
-        agents.of(amphora, { signal: step, token: { load_balancer_id: tree.load_balancer.id, value: token } }),
-      issueCertificate: async amphora_id => {
-        const now = Date.now()
-        const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
-        const serial = `00${randomBytes(15).toString('hex')}`
-        const validity = { not_before: new Date(now - 3_600_000), not_after: expires_at, serial }
-        return {
-          pem: serverPem(await issueAmphora(amphora_id, await makeKeys(), files.server_ca, validity)),
-          expires_at,
-        }
-      },
-      bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
-      choices: {
-        image_tag: options.controller_worker.amp_image_tag,
-        image_owner_id: options.controller_worker.amp_image_owner_id || null,
-        flavor_id: options.controller_worker.amp_flavor_id,
-        network_ids: list(options.controller_worker.amp_boot_network_list),
-        security_group_ids: list(options.controller_worker.amp_secgroup_list),
-        ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
-        anti_affinity_policy: nova.anti_affinity_policy,
-        vrrp: {
-          advert_int_s: keepalived_vrrp.vrrp_advert_int,
-          priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
-        },
-      },
-      adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
-      newId: randomUUID,
-    }),
+    clients: (tree, token, signals) =>
+      clients({ token: { load_balancer_id: tree.load_balancer.id, value: token } }, signals),
+    spares: {
+      make: (spare, record, signal) => makeSpare(spare, record, forSpare(signal)),
+      unmake: (spare, signal) => unmakeSpare(spare, forSpare(signal)),
+    },
   }
 }
 
@@ -115,6 +134,7 @@ class Agents {
       uploadVrrp: conf => client.uploadVrrp(conf, call),
       startVrrp: () => client.startVrrp(call),
       stopVrrp: () => client.stopVrrp(call),
+      renewCertificate: pem => client.renewCertificate(pem, call),
     }
   }
 

@@ -100,8 +100,22 @@ async function controller({ options, log, stop, pool, cloud }: Parts): Promise<v
   stop.add('the controller', () => running.close())
 }
 
-async function housekeeping({ log, stop, pool, cloud }: Parts): Promise<void> {
-  const running = startHousekeeping({ pool, cloud, log })
+async function housekeeping({ options, log, stop, pool, cloud }: Parts): Promise<void> {
+  const provider = amphoraProvider(cloud, pool, options)
+  stop.add("housekeeping's agents", () => provider.close())
+  const { house_keeping, certificates } = options
+  const running = startHousekeeping({
+    pool,
+    cloud,
+    spare_maker: provider.spares,
+    spare_amphora_pool_size: house_keeping.spare_amphora_pool_size,
+    spare_check_interval_s: house_keeping.spare_check_interval,
+    cleanup_interval_s: house_keeping.cleanup_interval,
+    amphora_expiry_age_s: house_keeping.amphora_expiry_age,
+    cert_interval_s: house_keeping.cert_interval,
+    cert_expiry_buffer_s: house_keeping.cert_expiry_buffer || certificates.cert_validity_time / 2,
+    log,
+  })
   stop.add('housekeeping', () => running.close())
 }
 

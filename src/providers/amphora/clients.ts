@@ -42,6 +42,7 @@ export type Agent = Pick<
   | 'uploadVrrp'
   | 'startVrrp'
   | 'stopVrrp'
+  | 'renewCertificate'
 >
 
 /** The place in a load balancer that an amphora fills. */

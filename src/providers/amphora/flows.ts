@@ -4,7 +4,7 @@ import type { Tree } from '../../lbaas/tree.ts'
 import type { Clients } from './clients.ts'
 import { doomed, fresh, inTurn, pair, serving } from './serving.ts'
 import { amphoraRows, replacement } from './steps/amphora-rows.ts'
-import { certificate } from './steps/certificate.ts'
+import { certificate, renewCertificate } from './steps/certificate.ts'
 import { deleteServer, deleteServerFirst } from './steps/delete-server.ts'
 import { dropListeners } from './steps/drop-listeners.ts'
 import { dropNetworks } from './steps/drop-networks.ts'
@@ -30,7 +30,7 @@ export const serve: Flow<Clients> = flow('serve', [
   vipPort,
   securityGroup,
   amphoraRows,
-  each(serving, [certificate, server, vrrpPort, plugVip, memberPorts]),
+  each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
   each(serving, [uploadListeners]),
   settle,

@@ -16,7 +16,7 @@ export const deleteServer = amphoraStep<Clients>({
   deadline_s: 120,
   done: amphora => amphora.status === 'DELETED' && amphora.compute_id === null,
   ensure: async (amphora, _tree, context) => {
-    for (const id of await serversOf(amphora, context)) await endServer(context, id)
+    await endServers(amphora, context)
     return { status: 'DELETED', compute_id: null }
   },
 })
@@ -33,6 +33,11 @@ export const deleteServerFirst = amphoraStep<Clients>({
     return { status: 'DELETED', compute_id: null }
   },
 })
+
+/** The amphora's server and whatever else bears its name. */
+export async function endServers(amphora: Amphora, context: StepContext<Clients>): Promise<void> {
+  for (const id of await serversOf(amphora, context)) await endServer(context, id)
+}
 
 /** Rejects with Later when the server is not gone for now. */
 export async function endServer(context: StepContext<Clients>, id: string): Promise<void> {
