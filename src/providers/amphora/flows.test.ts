@@ -42,6 +42,7 @@ class Rig {
       vip_port_id: null,
       vip_subnet_id: 'subnet',
       vip_network_id: null,
+      flavor_id: null,
       tags: [],
     }
     this.tree = change(
