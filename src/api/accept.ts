@@ -120,6 +120,7 @@ async function acceptLoadBalancer(
     // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
     // fail too, the reservation's age does.
     if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
+    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: given.flavor_id! })
     throw error
   }
 }
@@ -192,7 +193,6 @@ async function untilThrough<T>(context: Context, work: (tx: Tx) => Promise<T>): 
     } catch (error) {
       if (isBrokenBy(error, 'load_balancer_vip_port'))
         throw new Rejected('vip', { detail: 'The port of the VIP is already used by another load balancer.' })
-      if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: '' })
       if (!isContention(error)) throw error
       if (performance.now() - started_ms > patience_ms) throw new Rejected('busy', {})
       await sleep(10 + Math.random() * 90)
