@@ -66,7 +66,10 @@ describe('who may ask what', () => {
       message: expect.stringMatching(/^404/),
     })
     await expect(client.listener(L2)).rejects.toMatchObject({ status: 404, details: `No listener with UUID: ${L2}` })
-    await expect(client.startVrrp()).rejects.toMatchObject({ status: 404 })
+    await expect(client.startVrrp()).rejects.toMatchObject({
+      status: 500,
+      message: 'Failed to start keepalived service',
+    })
     await expect(client.startListener(L2)).rejects.toMatchObject({ kind: 'not_found', message: 'Listener Not Found' })
     await expect(client.interface('nonsense')).rejects.toMatchObject({ status: 400, message: 'Invalid IP address' })
   })

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
-import { type Answer, Refusal } from './answer.ts'
+import { type Answer, etagOf, Refusal, warningHeader } from './answer.ts'
 import { run } from './command.ts'
 import { parseConfiguration } from './configuration.ts'
 import { difference } from './difference.ts'
@@ -28,6 +28,8 @@ export class Listener {
   #leaving = new Set<string>()
   #deletion: NodeJS.Timeout | null = null
   #enabled = false
+  /** It has served since it was enabled: what never did is not missed. */
+  #served = false
 
   constructor(id: string, options: ListenerOptions) {
     this.id = id
@@ -42,6 +44,7 @@ export class Listener {
       socket: this.#socket,
       peer: options.peer,
       log: options.log,
+      died: options.note,
       restart: () => this.#turn.take(() => this.#start()),
     })
   }
@@ -107,6 +110,11 @@ export class Listener {
     return this.#enabled ? 'ERROR' : 'OFFLINE'
   }
 
+  /** Null when it is not to serve. */
+  get duty(): { socket: string; serving: boolean } | null {
+    return this.#enabled && this.#served ? { socket: this.#socket, serving: this.#supervisor.serving } : null
+  }
+
   async entry(): Promise<ListenerEntry> {
     const { status } = this
     const type = status === 'ACTIVE' ? typeOf((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '') : ''
@@ -124,6 +132,7 @@ export class Listener {
     return this.#turn.take(async () => {
       this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
       if (!this.#enabled) return
+      this.#served = (await readIfThere(this.#file('applied'))) !== null
       const running = await readIfThere(this.#file('haproxy.running.cfg'))
       if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
       else if (running !== null) {
@@ -205,12 +214,16 @@ export class Listener {
   async #start(): Promise<void> {
     await this.#supervisor.start()
     this.#leaving.clear()
+    this.#served = true
+    this.#options.note()
     await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '')
   }
 
   async #stop(): Promise<void> {
     await fs.rm(this.#file('enabled'), { force: true })
     this.#enabled = false
+    this.#served = false
+    this.#options.note()
     if (this.#deletion !== null) clearTimeout(this.#deletion)
     await this.#supervisor.stop()
     this.#leaving.clear()
@@ -247,6 +260,8 @@ export type ListenerOptions = {
   log: Log
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void
+  /** Called at the moment when it dies, and whenever it serves or is to serve no more. */
+  note: () => void
 }
 
 type Outcome = { applied: Applied; warnings: string[] }
@@ -259,14 +274,6 @@ function reloadBecause(reason: string): { kind: 'reload'; reason: string } {
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
-}
-
-function etagOf(body: Buffer): string {
-  return `"${createHash('md5').update(body).digest('hex')}"`
-}
-
-function warningHeader(warnings: string[]): Record<string, string> {
-  return warnings.length === 0 ? {} : { 'X-Ottavia-Warning': warnings.join('; ') }
 }
 
 function typeOf(text: string): string {

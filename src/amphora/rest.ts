@@ -52,7 +52,12 @@ export type Details = Info & {
   listeners: string[]
   /** Ours: how often a configuration got into force in each way since the agent started. */
   applied?: Record<Applied, number>
+  /** Ours. */
+  vrrp?: VrrpDetails
 }
+
+/** What keepalived is now and the digest of the uploaded configuration that it runs; nulls when it does not run. */
+export type VrrpDetails = { role: 'MASTER' | 'BACKUP' | null; etag: string | null }
 
 export type ListenerStatus = 'ACTIVE' | 'OFFLINE' | 'ERROR'
 export type ListenerEntry = { status: ListenerStatus; uuid: string; type: string }
@@ -68,6 +73,8 @@ export type PlugVip = {
   vrrp_ip?: string
   mtu?: number
   host_routes?: Route[]
+  /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
+  topology?: 'SINGLE' | 'ACTIVE_STANDBY'
 }
 
 export type PlugNetwork = {

@@ -36,7 +36,7 @@ function rig(ensures: Record<string, Ensure>, clock_step_ms = 10) {
       if (state.tree) state.tree = withFacts(state.tree, before, facts)
     },
     write: async line => void lines.push(line),
-    leaving: async () => state.leaving,
+    news: async () => ({ leaving: state.leaving, generation: 1, doomed: [] }),
   }
   let now_ms = 0
   const controller = new AbortController()

@@ -20,9 +20,12 @@ export type Ledger = {
   record: (before: Tree, facts: Facts) => Promise<void>
   /** A line of the journal; never fails the work. */
   write: (line: JournalLine) => Promise<void>
-  /** Whether the tree is to go: what waits for anything else is pointless then. */
-  leaving: () => Promise<boolean>
+  /** What may have made a step pointless while it waits. */
+  news: () => Promise<News>
 }
+
+/** How the tree stands by now: whether it is to go, its generation, and the amphorae that are to go. */
+export type News = { leaving: boolean; generation: number; doomed: string[] }
 
 export type JournalLine = {
   step: string
@@ -107,7 +110,7 @@ async function runStep<Clients>(
   const begin_ms = around.now().getTime()
   const superseded = new AbortController()
   const signal = AbortSignal.any([around.signal, superseded.signal])
-  const stopWatching = watchForDeletion(ledger, around, tree, superseded)
+  const stopWatching = watchForNews(ledger, around, tree, due, superseded)
   try {
     for (let failures = 0; ; ) {
       try {
@@ -133,7 +136,7 @@ async function runStep<Clients>(
           continue
         }
         await line('failed', outcome.kind === 'defect' ? outcome.stack : outcome.text)
-        await ledger.record(tree, factsOfFailure(tree, outcome))
+        await ledger.record(tree, factsOfFailure(tree, due, outcome))
         const objects = outcome.kind === 'permanent' && outcome.object_id !== null
         return objects ? null : outcome // an object in ERROR renders from its last good state: the plan goes on without it
       }
@@ -143,10 +146,19 @@ async function runStep<Clients>(
   }
 }
 
-/** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay. */
-function factsOfFailure(tree: Tree, outcome: Exclude<Outcome, { kind: 'later' }>): Facts {
-  if (outcome.kind === 'transient') return { load_balancer: { reason: outcome.text } }
-  const reason = outcome.kind === 'permanent' ? outcome.reason : `internal error: ${outcome.text}`
+/** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay.
+ *  What fails beside a load balancer that serves is the amphora's failure. */
+function factsOfFailure<Clients>(tree: Tree, due: Due<Clients>, outcome: Exclude<Outcome, { kind: 'later' }>): Facts {
+  const reason =
+    outcome.kind === 'transient'
+      ? outcome.text
+      : outcome.kind === 'permanent'
+        ? outcome.reason
+        : `internal error: ${outcome.text}`
+  const { amphora, yields } = due
+  if (yields && amphora && amphora.status !== 'PENDING_DELETE' && amphora.status !== 'DELETED')
+    return { load_balancer: { reason }, amphorae: { [amphora.id]: { status: 'ERROR' } } }
+  if (yields || outcome.kind === 'transient') return { load_balancer: { reason } }
   const failed = { provisioning_status: 'ERROR' as const, reason }
   const id = outcome.kind === 'permanent' ? outcome.object_id : null
   for (const kind of ['listeners', 'pools', 'members', 'health_monitors'] as const)
@@ -189,15 +201,27 @@ function contextOf<Clients>(
   return { clients, say, signal, now: around.now, pause: wait_ms => around.pause(wait_ms, signal) }
 }
 
-/** Aborts a step that waits for anything but the deletion when the load balancer is to go. Looks every second. */
-function watchForDeletion(ledger: Ledger, around: Surroundings, tree: Tree, superseded: AbortController): () => void {
+/** Aborts a step that has become pointless: the load balancer is to go, the step's amphora is, or (where the flow yields)
+ *  there is a newer intention to be served first. Looks every second. */
+function watchForNews<Clients>(
+  ledger: Ledger,
+  around: Surroundings,
+  tree: Tree,
+  due: Due<Clients>,
+  superseded: AbortController,
+): () => void {
   if (tree.load_balancer.provisioning_status === 'PENDING_DELETE') return () => {}
   const over = new AbortController()
+  const living = due.amphora !== null && due.amphora.status !== 'PENDING_DELETE' && due.amphora.status !== 'DELETED'
   const watch = async () => {
     const signal = AbortSignal.any([over.signal, around.signal])
     while (!signal.aborted) {
       await around.pause(1_000, signal)
-      if (await ledger.leaving()) return superseded.abort(new Error('the load balancer is to go'))
+      const { leaving, doomed, generation } = await ledger.news()
+      const overtaken = due.yields && generation > tree.load_balancer.generation
+      if (leaving) return superseded.abort(new Error('the load balancer is to go'))
+      if (living && doomed.includes(due.amphora!.id)) return superseded.abort(new Error('the amphora is to go'))
+      if (overtaken) return superseded.abort(new Error('there is a newer change'))
     }
   }
   watch().catch(() => {}) // aborted, or the database is away for a moment: the step goes on

@@ -1,6 +1,7 @@
 /** Joins the amphora provider with its clients: the cloud, agents, certificates and the operator's options. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import fs from 'node:fs'
+import type pg from 'pg'
 import { bootConfig } from '../../amphora/agent-config.ts'
 import { AgentError } from '../../amphora/agent-error.ts'
 import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
@@ -14,14 +15,21 @@ import type { Provider } from '../../controller/reconcile.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import type { Options } from '../../service/options.ts'
+import * as spares from '../../store/spares.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
-export function amphoraProvider(os: OpenStack, options: Options): Provider<Clients> & { close: () => Promise<void> } {
+export function amphoraProvider(
+  os: OpenStack,
+  pool: pg.Pool,
+  options: Options,
+): Provider<Clients> & { close: () => Promise<void> } {
   const files = readCertificates(options)
   const agents = new Agents(options, files)
+  const { keepalived_vrrp, nova, controller_worker } = options
+  const ways = { failover_order: controller_worker.failover_order, anti_affinity: nova.enable_anti_affinity }
   return {
     name: 'amphora',
-    due,
+    due: tree => due(tree, ways),
     classify,
     close: () => agents.close(),
     clients: (tree, token, { claim, step }) => ({
@@ -49,7 +57,13 @@ export function amphoraProvider(os: OpenStack, options: Options): Provider<Clien
         network_ids: list(options.controller_worker.amp_boot_network_list),
         security_group_ids: list(options.controller_worker.amp_secgroup_list),
         ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+        anti_affinity_policy: nova.anti_affinity_policy,
+        vrrp: {
+          advert_int_s: keepalived_vrrp.vrrp_advert_int,
+          priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
+        },
       },
+      adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
       newId: randomUUID,
     }),
   }
@@ -87,15 +101,20 @@ class Agents {
     const client = this.#client(amphora.id, amphora.lb_network_ip!)
     return {
       info: () => client.info(call),
+      details: () => client.details(call),
       interface: ip => client.interface(ip, call),
       listeners: () => client.listeners(call),
       listener: id => client.listener(id, call),
+      listenerConfig: id => client.listenerConfig(id, call),
       uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
       startListener: id => client.startListener(id, call),
       reloadListener: id => client.reloadListener(id, call),
       deleteListener: id => client.deleteListener(id, call),
       plugVip: (vip, body) => client.plugVip(vip, body, call),
       plugNetwork: body => client.plugNetwork(body, call),
+      uploadVrrp: conf => client.uploadVrrp(conf, call),
+      startVrrp: () => client.startVrrp(call),
+      stopVrrp: () => client.stopVrrp(call),
     }
   }
 

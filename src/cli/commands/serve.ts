@@ -83,7 +83,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
 }
 
 async function controller({ options, log, stop, pool, cloud }: Parts): Promise<void> {
-  const provider = amphoraProvider(cloud, options)
+  const provider = amphoraProvider(cloud, pool, options)
   stop.add('the agents', () => provider.close())
   const { max_workers, lease_s, look_again_s, late_effect_s } = options.controller_worker
   const running = startController({

@@ -3,6 +3,7 @@ import type { AmphoraClient } from '../../amphora/client.ts'
 import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
+import type { Amphora } from '../../lbaas/amphora.ts'
 
 /** The calls of a class, without its private parts: what a test's world has to offer. */
 type Calls<T> = { [K in keyof T]: T[K] }
@@ -18,22 +19,33 @@ export type Clients = {
   /** The configuration and the files with which an amphora boots (Nova's personality). */
   bootFiles: (amphora_id: string, certificate_pem: string) => { path: string; contents: string }[]
   choices: Choices
+  /** Gives the place to a spare that is not on one of these hosts, and answers with it as it is now; null: there is none.
+   *  It is written when this resolves. */
+  adoptSpare: (place: Place, not_on_hosts: (string | null)[]) => Promise<Amphora | null>
   newId: () => string
 }
 
 export type Agent = Pick<
   Calls<AmphoraClient>,
   | 'info'
+  | 'details'
   | 'interface'
   | 'listeners'
   | 'listener'
+  | 'listenerConfig'
   | 'uploadListener'
   | 'startListener'
   | 'reloadListener'
   | 'deleteListener'
   | 'plugVip'
   | 'plugNetwork'
+  | 'uploadVrrp'
+  | 'startVrrp'
+  | 'stopVrrp'
 >
+
+/** The place in a load balancer that an amphora fills. */
+export type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority'>
 
 /** What the operator chose for amphorae. */
 export type Choices = {
@@ -44,4 +56,7 @@ export type Choices = {
   network_ids: string[]
   security_group_ids: string[]
   ssh_key_name: string | null
+  /** Of the server groups of pairs. */
+  anti_affinity_policy: string
+  vrrp: { advert_int_s: number; priority: { MASTER: number; BACKUP: number } }
 }

@@ -14,36 +14,53 @@ export const server = amphoraStep<Clients>({
     if (found && found.status !== 'ERROR' && found.status !== 'DELETED') return {}
     return { ...unplugged, compute_id: null, lb_network_ip: null, status: 'PENDING_CREATE' }
   },
-  ensure: async (amphora, _tree, context) => {
-    const { clients, say } = context
-    const compute_id = await ensureServer(amphora, context)
-    say(`waiting for server ${compute_id}`)
-    await active(compute_id, context)
-    const lb_network_ip = await managementAddress(compute_id, clients)
-    say(`waiting for the agent at ${lb_network_ip}`)
-    await answering({ ...amphora, lb_network_ip }, context)
-    await deleteTwins(amphora.id, compute_id, clients)
-    const found = await clients.nova.server(compute_id)
-    return {
-      compute_id,
-      lb_network_ip,
-      status: 'ALLOCATED',
-      image_id: found?.image ? found.image.id : null,
-      compute_flavor: clients.choices.flavor_id,
-      cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
-    }
-  },
+  ensure: (amphora, tree, context) => boot(amphora, tree.load_balancer, context),
 })
 
+/** Of a spare's server nothing but this is known: it belongs to no load balancer yet. */
+type Wishes = { server_group_id: string | null }
+
+/** Boots the server and waits for its agent; answers with what is known of it then. */
+export async function boot(amphora: Amphora, wishes: Wishes, context: StepContext<Clients>): Promise<Partial<Amphora>> {
+  const { clients, say } = context
+  const compute_id = await ensureServer(amphora, wishes, context)
+  say(`waiting for server ${compute_id}`)
+  await active(compute_id, context)
+  const lb_network_ip = await managementAddress(compute_id, clients)
+  say(`waiting for the agent at ${lb_network_ip}`)
+  await answering({ ...amphora, lb_network_ip }, context)
+  await deleteTwins(amphora.id, compute_id, clients)
+  const found = await clients.nova.server(compute_id)
+  return {
+    compute_id,
+    lb_network_ip,
+    status: 'ALLOCATED',
+    image_id: found?.image ? found.image.id : null,
+    compute_flavor: clients.choices.flavor_id,
+    cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
+    host_id: found?.hostId || null,
+  }
+}
+
 /** Facts about an amphora that end with its server. */
-const unplugged = { vip_plugged: false, applied: {}, member_ports: [] } satisfies Partial<Amphora>
+const unplugged = {
+  vip_plugged: false,
+  applied: {},
+  member_ports: [],
+  vrrp_applied: null,
+  vrrp_interface: null,
+} satisfies Partial<Amphora>
 
 export function serverName(amphora_id: string): string {
   return `amphora-${amphora_id}`
 }
 
 /** A server of an earlier try counts: by recorded id, else by name. One that failed is deleted and made anew. */
-async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clients>): Promise<string> {
+async function ensureServer(
+  amphora: Amphora,
+  { server_group_id }: Wishes,
+  { clients, say }: StepContext<Clients>,
+): Promise<string> {
   const { nova, glance, choices } = clients
   const known = amphora.compute_id ? await nova.server(amphora.compute_id) : null
   const found = known ?? (await nova.serversNamed(serverName(amphora.id)))[0] ?? null
@@ -59,7 +76,7 @@ async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clie
       'No image for amphorae is available.',
       `no active image carries the tag ${choices.image_tag}; upload one, or set [controller_worker] amp_image_tag`,
     )
-  return nova.createServer({
+  const body = {
     name: serverName(amphora.id),
     imageRef: image.id,
     flavorRef: choices.flavor_id,
@@ -68,7 +85,8 @@ async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clie
     ...(choices.ssh_key_name ? { key_name: choices.ssh_key_name } : {}),
     personality: clients.bootFiles(amphora.id, amphora.certificate!),
     config_drive: true,
-  })
+  }
+  return nova.createServer(body, server_group_id === null ? {} : { group: server_group_id })
 }
 
 async function active(compute_id: string, { clients, pause }: StepContext<Clients>): Promise<void> {
