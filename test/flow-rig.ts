@@ -49,6 +49,7 @@ export class Rig {
       vip_port_id: null,
       vip_subnet_id: 'subnet',
       vip_network_id: null,
+      flavor_id: null,
       tags: [],
     }
     this.tree = change(null, { verb: 'create', resource: 'load_balancer', fields, vip, topology }, this.#terms('lb'))

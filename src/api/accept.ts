@@ -5,14 +5,16 @@ import pg from 'pg'
 import { amphora } from '../lbaas/amphora.ts'
 import { change, type Request } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { chosen, type FlavorData } from '../lbaas/flavor.ts'
 import { assertInvariants } from '../lbaas/invariants.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberPost } from '../lbaas/member.ts'
-import { providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
+import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
 import type { Dialect, TreeResource } from '../lbaas/resource.ts'
 import { memberOf, type Tree } from '../lbaas/tree.ts'
 import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
+import { choiceOf } from '../store/flavors.ts'
 import * as journal from '../store/journal.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
@@ -105,20 +107,37 @@ async function acceptLoadBalancer(
   if (!project_id) throw new Rejected('missing_project', {})
   refuseForeignProject(caller, given)
   allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
-  const provider = providerNamed(options.providers, given.provider || options.default_provider).name
-  const fields = { ...given, project_id, provider }
+  const { provider, flavor } = await settledProvider(context, dialect, given)
+  const fields = { ...given, project_id, provider: provider.name }
   refuseWithoutVip(fields)
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1) // before a port is made for nothing
   const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
-  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology: options.topology }
+  const { topology } = options
+  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology, flavor }
   try {
     return await write(context, caller, { load_balancer_id: null, project_id, id, request })
   } catch (error) {
     // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
     // fail too, the reservation's age does.
     if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
+    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: given.flavor_id! })
     throw error
   }
+}
+
+/** Who is to serve it, and what its flavor says. */
+async function settledProvider(
+  { pool, options }: Context,
+  dialect: Dialect,
+  { provider, flavor_id }: LoadBalancerPost,
+): Promise<{ provider: Provider; flavor: FlavorData }> {
+  if (flavor_id === null)
+    return { provider: providerNamed(options.providers, provider || options.default_provider), flavor: {} }
+  const choice = await choiceOf(pool, flavor_id)
+  if (!choice) throw new Rejected('flavor_unknown', { id: flavor_id })
+  if (dialect === 'neutron' && provider !== '') throw new Rejected('flavor_provider', { flavor: flavor_id, provider })
+  const { data, ...found } = chosen(choice, provider, options.providers)
+  return { provider: found.provider, flavor: data }
 }
 
 /** The request with what the cloud says about what it names. */
@@ -172,7 +191,7 @@ async function untilThrough<T>(context: Context, work: (tx: Tx) => Promise<T>): 
     try {
       return await transaction(context.pool, work)
     } catch (error) {
-      if (isPortTaken(error))
+      if (isBrokenBy(error, 'load_balancer_vip_port'))
         throw new Rejected('vip', { detail: 'The port of the VIP is already used by another load balancer.' })
       if (!isContention(error)) throw error
       if (performance.now() - started_ms > patience_ms) throw new Rejected('busy', {})
@@ -219,6 +238,6 @@ function tenantOf(caller: Caller, project_id: string): Tenant {
   return { project_id, is_admin: caller.rights.write_all }
 }
 
-function isPortTaken(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.constraint === 'load_balancer_vip_port'
+function isBrokenBy(error: unknown, constraint: string): boolean {
+  return error instanceof pg.DatabaseError && error.constraint === constraint
 }

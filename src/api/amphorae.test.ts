@@ -220,6 +220,19 @@ describe('a failover', () => {
   })
 })
 
+test('a deleted amphora is remembered, and not shown', async () => {
+  await status(spare, 'DELETED')
+  const gone = { status: 404, body: { faultstring: `Amphora ${spare} not found.` } }
+  for (const [method, path] of [
+    ['GET', ''],
+    ['PUT', '/failover'],
+    ['DELETE', ''],
+  ] as const)
+    expect(await api.octavia(method, `${amphorae}/${spare}${path}`, undefined, admin)).toMatchObject(gone)
+  const { body } = await api.octavia('GET', `${amphorae}?status=DELETED`, undefined, admin)
+  expect((body as Rows).amphorae).toEqual([])
+})
+
 describe('the deletion of an amphora', () => {
   test('is for one whose making failed', async () => {
     const remove = (id: string) => api.octavia('DELETE', `${amphorae}/${id}`, undefined, admin)

@@ -60,3 +60,8 @@ export function allow(
 export function allowAdmin({ rights }: Asking, action: string): void {
   if (!rights.write_all) throw new Rejected('forbidden', { action })
 }
+
+/** Refuses who may read nothing at all. */
+export function allowReader({ rights }: Asking, action: string): void {
+  if (!rights.read_own && !rights.read_all) throw new Rejected('forbidden', { action })
+}

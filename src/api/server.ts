@@ -20,6 +20,7 @@ import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
+import { addFlavors } from './flavors.ts'
 import { Identity } from './identity.ts'
 import { addOpenapi } from './openapi.ts'
 import { addQuotas } from './quotas.ts'
@@ -117,6 +118,7 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
   if (speech.dialect === 'octavia') {
     addQuotas(app, context, speech)
     addAmphorae(app, context, speech)
+    addFlavors(app, context, speech)
   }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)

@@ -47,6 +47,7 @@ export function listColumns(resource: Listed): Map<string, Field> {
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
   const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
+  if (resource === 'amphora') scope.push(`o.status <> 'DELETED'`) // kept for a while, and not shown
   const order = [
     ...query.sort,
     { column: 'created_at', descending: false },

@@ -35,7 +35,7 @@ async function fill(tree: Tree, wanted: (role: Role) => boolean, { clients, now,
       vrrp_id: pair(tree) ? 1 : null,
       vrrp_priority: role === 'STANDALONE' ? null : clients.choices.vrrp.priority[role],
     }
-    const spare = await clients.adoptSpare(place, hosts)
+    const spare = wantsOther(tree) ? null : await clients.adoptSpare(place, hosts)
     if (spare) {
       say(`took spare ${spare.id}`)
       hosts.push(spare.host_id)
@@ -45,4 +45,9 @@ async function fill(tree: Tree, wanted: (role: Role) => boolean, { clients, now,
     amphorae[id] = newAmphora({ id, created_at: now().toISOString(), ...place })
   }
   return Object.keys(amphorae).length === 0 ? {} : { amphorae }
+}
+
+/** Spares are as the deployment has them; a flavor may want other servers. */
+function wantsOther({ load_balancer: { compute_flavor, amp_image_tag } }: Tree): boolean {
+  return compute_flavor !== null || amp_image_tag !== null
 }

@@ -17,8 +17,9 @@ export const server = amphoraStep<Clients>({
   ensure: (amphora, tree, context) => boot(amphora, tree.load_balancer, context),
 })
 
-/** Of a spare's server nothing but this is known: it belongs to no load balancer yet. */
-type Wishes = { server_group_id: string | null }
+/** What the load balancer asks of the server; of a spare's nothing is known yet. Size and image are the deployment's
+ *  where the load balancer's flavor says neither. */
+type Wishes = { server_group_id: string | null; compute_flavor?: string | null; amp_image_tag?: string | null }
 
 /** Boots the server and waits for its agent; answers with what is known of it then. */
 export async function boot(amphora: Amphora, wishes: Wishes, context: StepContext<Clients>): Promise<Partial<Amphora>> {
@@ -36,7 +37,7 @@ export async function boot(amphora: Amphora, wishes: Wishes, context: StepContex
     lb_network_ip,
     status: 'ALLOCATED',
     image_id: found?.image ? found.image.id : null,
-    compute_flavor: clients.choices.flavor_id,
+    compute_flavor: wishes.compute_flavor ?? clients.choices.flavor_id,
     cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
     host_id: found?.hostId || null,
   }
@@ -58,7 +59,7 @@ export function serverName(amphora_id: string): string {
 /** A server of an earlier try counts: by recorded id, else by name. One that failed is deleted and made anew. */
 async function ensureServer(
   amphora: Amphora,
-  { server_group_id }: Wishes,
+  { server_group_id, compute_flavor, amp_image_tag }: Wishes,
   { clients, say }: StepContext<Clients>,
 ): Promise<string> {
   const { nova, glance, choices } = clients
@@ -70,16 +71,17 @@ async function ensureServer(
     await nova.deleteServer(found.id)
     throw failed(found.fault?.message ?? 'the cloud gave no reason')
   }
-  const image = await glance.imageTagged(choices.image_tag, choices.image_owner_id)
+  const tag = amp_image_tag ?? choices.image_tag
+  const image = await glance.imageTagged(tag, choices.image_owner_id)
   if (!image)
     throw new Permanent(
       'No image for amphorae is available.',
-      `no active image carries the tag ${choices.image_tag}; upload one, or set [controller_worker] amp_image_tag`,
+      `no active image carries the tag ${tag}; upload one, or set [controller_worker] amp_image_tag`,
     )
   const body = {
     name: serverName(amphora.id),
     imageRef: image.id,
-    flavorRef: choices.flavor_id,
+    flavorRef: compute_flavor ?? choices.flavor_id,
     networks: choices.network_ids.map(uuid => ({ uuid })),
     security_groups: choices.security_group_ids.map(name => ({ name })),
     ...(choices.ssh_key_name ? { key_name: choices.ssh_key_name } : {}),
