@@ -79,7 +79,7 @@ export async function doom(db: pg.Pool, id: string): Promise<void> {
 }
 
 /** What served or stood by is remembered until it is purged, DELETED, without its secrets and without a load balancer. */
-export async function forget(tx: Tx, ids: readonly string[]): Promise<void> {
+export async function forget(tx: pg.Pool | Tx, ids: readonly string[]): Promise<void> {
   await tx.query('delete from lbaas.amphora_health where amphora_id = any($1)', [ids])
   await tx.query(
     `update lbaas.amphora
