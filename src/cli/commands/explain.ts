@@ -3,6 +3,7 @@ import pg from 'pg'
 import { explain } from '../../controller/explain.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import * as journal from '../../store/journal.ts'
+import { readBreaker } from '../../store/silences.ts'
 import * as trees from '../../store/trees.ts'
 import { State } from '../state.ts'
 import { askControl } from '../world/control.ts'
@@ -27,7 +28,7 @@ export async function explanation(database_url: string, name: string): Promise<s
         return tree ? explain(tree, due(tree), await journal.of(pool, id, 60)) : ''
       }),
     )
-    if (texts.length > 0) return texts.join('\n')
+    if (texts.length > 0) return (await stoppedReplacing(pool)) + texts.join('\n')
     const gone = /^[0-9a-f-]{36}$/.test(name) ? await journal.of(pool, name, 60) : []
     if (gone.length === 0) throw new Error(`there is no load balancer ${name}`)
     return [
@@ -38,4 +39,14 @@ export async function explanation(database_url: string, name: string): Promise<s
   } finally {
     await pool.end()
   }
+}
+
+/** Nothing but what concerns all load balancers: that silent amphorae are not replaced at the moment. */
+async function stoppedReplacing(pool: pg.Pool): Promise<string> {
+  const { open_since, silent, fleet, threshold } = await readBreaker(pool)
+  if (open_since === null) return ''
+  return `Silent amphorae are not replaced since ${open_since}: ${silent} of ${fleet} fell silent, and from ${threshold} on
+it is rather a network that failed. It goes on when they are heard again; if they are really dead, raise
+[health_manager] failover_threshold.
+`
 }
