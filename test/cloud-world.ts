@@ -158,7 +158,6 @@ export class CloudWorld {
       issueCertificate: async id => ({ pem: `certificate of ${id}`, expires_at: new Date(2e12) }),
       bootFiles: () => [],
       choices: {
-        image_tag: 'amphora',
         image_owner_id: null,
         flavor_id: '65',
         network_ids: ['mgmt'],
@@ -167,6 +166,7 @@ export class CloudWorld {
         anti_affinity_policy: 'anti-affinity',
         vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
       },
+      imageTag: async () => 'amphora',
       adoptSpare: async place => {
         const spare = this.spares.shift()
         if (!spare) return null

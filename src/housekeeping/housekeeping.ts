@@ -8,6 +8,7 @@ import * as certificates from '../store/certificates.ts'
 import { purge } from '../store/spares.ts'
 import { inTurn } from '../store/turns.ts'
 import { sweep } from './reservations.ts'
+import { advance, type RolloutOptions } from './rollout.ts'
 import { keepSpares, type SpareMaker } from './spares.ts'
 
 export type HousekeepingOptions = {
@@ -21,6 +22,8 @@ export type HousekeepingOptions = {
   cert_interval_s: number
   /** Certificates are renewed this long before they end. */
   cert_expiry_buffer_s: number
+  imageTagged: RolloutOptions['imageTagged']
+  heartbeat_timeout_s: number
   log: Log
 }
 
@@ -63,6 +66,7 @@ function jobs(options: HousekeepingOptions): Job[] {
         if (ids.length > 0) log.info({ amphorae: ids }, 'certificates are to be renewed')
       },
     },
+    { title: 'rollout', period_s: 1, work: () => advance(options) },
     {
       title: 'spares',
       period_s: options.spare_check_interval_s,

@@ -19,6 +19,7 @@ import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
 import type { Options } from '../../service/options.ts'
+import * as rollouts from '../../store/rollouts.ts'
 import * as spares from '../../store/spares.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
@@ -52,7 +53,6 @@ export function amphoraProvider(
     },
     bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
     choices: {
-      image_tag: options.controller_worker.amp_image_tag,
       image_owner_id: options.controller_worker.amp_image_owner_id || null,
       flavor_id: options.controller_worker.amp_flavor_id,
       network_ids: list(options.controller_worker.amp_boot_network_list),
@@ -64,6 +64,7 @@ export function amphoraProvider(
         priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
       },
     },
+    imageTag: async () => (await rollouts.imageTag(pool)) ?? options.controller_worker.amp_image_tag,
     adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
     newId: randomUUID,
   })

@@ -2,6 +2,7 @@
 import os from 'node:os'
 import { Registry } from 'prom-client'
 import { startApi } from '../../api/server.ts'
+import { Glance } from '../../cloud/glance.ts'
 import { OpenStack } from '../../cloud/openstack.ts'
 import { startController } from '../../controller/controller.ts'
 import type { Provider } from '../../controller/reconcile.ts'
@@ -160,6 +161,9 @@ async function housekeeping({ options, log, stop, pool, cloud }: Parts): Promise
     cleanup_interval_s: house_keeping.cleanup_interval,
     amphora_expiry_age_s: house_keeping.amphora_expiry_age,
     cert_interval_s: house_keeping.cert_interval,
+    imageTagged: async tag =>
+      (await new Glance(cloud).imageTagged(tag, options.controller_worker.amp_image_owner_id || null))?.id ?? null,
+    heartbeat_timeout_s: options.health_manager.heartbeat_timeout,
     cert_expiry_buffer_s: house_keeping.cert_expiry_buffer || certificates.cert_validity_time / 2,
     log,
   })

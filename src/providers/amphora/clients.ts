@@ -19,6 +19,8 @@ export type Clients = {
   /** The configuration and the files with which an amphora boots (Nova's personality). */
   bootFiles: (amphora_id: string, certificate_pem: string) => { path: string; contents: string }[]
   choices: Choices
+  /** The tag of the image that amphorae boot from now. */
+  imageTag: () => Promise<string>
   /** Gives the place to a spare that is not on one of these hosts, and answers with it as it is now; null: there is none.
    *  It is written when this resolves. */
   adoptSpare: (place: Place, not_on_hosts: (string | null)[]) => Promise<Amphora | null>
@@ -50,7 +52,6 @@ export type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vr
 
 /** What the operator chose for amphorae. */
 export type Choices = {
-  image_tag: string
   image_owner_id: string | null
   flavor_id: string
   /** The first one is asked for the management address. */

@@ -71,7 +71,7 @@ async function ensureServer(
     await nova.deleteServer(found.id)
     throw failed(found.fault?.message ?? 'the cloud gave no reason')
   }
-  const tag = amp_image_tag ?? choices.image_tag
+  const tag = amp_image_tag ?? (await clients.imageTag())
   const image = await glance.imageTagged(tag, choices.image_owner_id)
   if (!image)
     throw new Permanent(
