@@ -1,7 +1,7 @@
 /** Operating statuses: what an object starts with, what settling makes of it, and the tree of both statuses. */
 import { isMonitored } from './health-monitor.ts'
 import type { OperatingStatus, TreeResource } from './resource.ts'
-import { isMember, leaving, membersOf, poolsUsed, type Tree, type TreeObject } from './tree.ts'
+import { isMember, leaving, listenersUsing, membersOf, poolsUsed, type Tree, type TreeObject } from './tree.ts'
 
 /** What an object has before anything was heard of it. A member that nobody monitors never has more. */
 export function initialOperating(resource: TreeResource): OperatingStatus {
@@ -10,14 +10,22 @@ export function initialOperating(resource: TreeResource): OperatingStatus {
 
 /** What an object of the tree has when its configuration has been applied and no amphora has said otherwise: an object
  *  that is up and was not yet heard of counts as ONLINE, one that is down as OFFLINE. What a monitor once said of a
- *  member does not outlive it. */
+ *  member does not outlive it. An object that was ACTIVE before keeps what amphorae reported of it: settling and folding
+ *  would else write in turns. */
 export function settledOperating(tree: Tree, object: TreeObject): OperatingStatus {
   if (!object.admin_state_up) return 'OFFLINE'
   if (isMember(object)) {
     if (isMonitored(tree, object.pool_id) || object.operating_status === 'DRAINING') return object.operating_status
     return 'NO_MONITOR'
   }
-  return object.operating_status === 'OFFLINE' ? 'ONLINE' : object.operating_status
+  if (object.provisioning_status === 'ACTIVE' || object.operating_status !== 'OFFLINE') return object.operating_status
+  return isRun(tree, object) ? 'ONLINE' : 'OFFLINE'
+}
+
+/** Is it in a configuration that runs? A pool is there for the listeners that use it. */
+function isRun(tree: Tree, object: TreeObject): boolean {
+  if (!('lb_algorithm' in object)) return true
+  return listenersUsing(tree, object.id).some(listener => listener.admin_state_up && !leaving(listener))
 }
 
 /** An object's place in the tree of statuses, as both dialects show it; `reason` only where there is one. */

@@ -87,8 +87,7 @@ function settledChild<T extends Child>(
 
 function active<T extends TreeObject>(tree: Tree, object: T): T {
   const reason = isMember(object) ? memberWarning(object) : null
-  const settled: T = { ...object, provisioning_status: 'ACTIVE', reason }
-  return { ...settled, operating_status: settledOperating(tree, settled) }
+  return { ...object, provisioning_status: 'ACTIVE', reason, operating_status: settledOperating(tree, object) }
 }
 
 /** Why a child that is to go could not be taken away, if there is one. */

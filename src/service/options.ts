@@ -83,7 +83,15 @@ export const declarations = {
     bind_port: number(5555, 1, 65535, 'Its UDP port.'),
     controller_ip_port_list: text('', 'Where amphorae send their heartbeats: ip:port, comma separated.'),
     heartbeat_key: secret('Signs the heartbeats; the same for all.'),
-    heartbeat_interval: number(10, 1, 3600, 'Seconds between two heartbeats of an amphora.'),
+    heartbeat_interval: number(10, 0.1, 3600, 'Seconds between two heartbeats of an amphora.'),
+    heartbeat_timeout: number(60, 1, 86_400, 'After how many seconds without a heartbeat an amphora is silent.'),
+    health_check_interval: number(3, 0.1, 3600, 'Seconds between two looks for silent amphorae.'),
+    failover_threshold: number(
+      0,
+      0,
+      1e9,
+      'From how many amphorae on that fall silent within heartbeat_timeout none is replaced; 0: three, or more than a third.',
+    ),
   },
   keepalived_vrrp: {
     vrrp_advert_int: number(1, 0.01, 40, 'Seconds between two advertisements of a pair; decimals are good.'),
@@ -102,6 +110,10 @@ export const declarations = {
       'soft-anti-affinity',
       'Whether they must, or should where there is more than one host.',
     ),
+  },
+  metrics: {
+    bind_host: text('127.0.0.1', 'Where Prometheus finds GET /metrics.'),
+    bind_port: number(0, 0, 65535, 'Its port; 0: nowhere.'),
   },
   certificates: {
     ca_certificate: text('', "File: the CA that signs amphorae's certificates."),

@@ -35,6 +35,18 @@ export async function wake(tx: Tx, load_balancer_id: string): Promise<void> {
   await tx.query(`select pg_notify('${wake_channel}', '')`)
 }
 
+/** Makes load balancers due now, the world to be asked first: what is recorded of them may not hold any more. */
+export async function wakeToLook(tx: Tx, load_balancer_ids: readonly string[]): Promise<void> {
+  await tx.query(
+    `insert into lbaas.claims (load_balancer_id, next_try_at, wakes, look)
+     select id, now(), 1, true from lbaas.load_balancer where id = any($1) order by id
+     on conflict (load_balancer_id)
+     do update set next_try_at = excluded.next_try_at, attempts = 0, wakes = lbaas.claims.wakes + 1, look = true`,
+    [load_balancer_ids],
+  )
+  await tx.query(`select pg_notify('${wake_channel}', '')`)
+}
+
 /** Claims the load balancer that has waited longest; null when nothing is due. */
 export async function claimNext(pool: pg.Pool, owner: string, lease_s: number): Promise<Claim | null> {
   const { rows } = await pool.query(
@@ -66,7 +78,8 @@ export async function renew(pool: pg.Pool, claim: Claim, lease_s: number): Promi
   return rowCount === 1
 }
 
-/** Lets go. It is due again after `wait_ms`, at once if it was woken meanwhile. `look`: ask the world first then.
+/** Lets go. It is due again after `wait_ms`, at once if it was woken meanwhile. `look`: ask the world first then (as it
+ *  is done when who woke it wanted that).
  *  `unfinished`: the work was broken off, so the next holder finds it as if we had died. */
 export async function release(
   pool: pg.Pool,
@@ -77,7 +90,7 @@ export async function release(
     `update lbaas.claims
         set owner = case when $7 then owner end, expires_at = null,
             attempts = case when wakes <> $3 then 0 when $5 then attempts + 1 else 0 end,
-            look = $6 and wakes = $3,
+            look = look or ($6 and wakes = $3),
             next_try_at = case when wakes <> $3 then now() else now() + make_interval(secs => $4) end
       where load_balancer_id = $1 and token = $2`,
     [

@@ -33,3 +33,8 @@ export function isContention(error: unknown): boolean {
   const codes = ['55P03', '40P01', '40001'] // lock_not_available, deadlock_detected, serialization_failure
   return error instanceof pg.DatabaseError && codes.includes(error.code ?? '')
 }
+
+/** Does the database refuse the values, whenever they come? */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(22|23)/.test(error.code ?? '') // data exceptions, broken constraints
+}

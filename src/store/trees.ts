@@ -25,6 +25,11 @@ export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tre
   return transaction(pool, tx => load(tx, load_balancer_id, ''), 'repeatable read, read only')
 }
 
+/** The tree, which nobody changes until the transaction ends. Null when there is none, or somebody is just changing it. */
+export async function loadUnchanging(tx: Tx, load_balancer_id: string): Promise<Tree | null> {
+  return load(tx, load_balancer_id, 'for share of lb skip locked')
+}
+
 /** Which load balancer an object belongs to, and its project. Null when there is no such object. */
 export async function ownerOf(
   db: pg.Pool | Tx,
@@ -53,12 +58,13 @@ export async function save(tx: Tx, before: Tree | null, after: Tree | null): Pro
   // Updates first: they may free a unique key that an insert takes. Children go before their parents.
   for (const name of order) await updateRows(tx, tables[name], was[name], is[name])
   for (const name of order) await insertRows(tx, tables[name], was[name], is[name])
+  await watch(tx, was.amphora, is.amphora)
   await saveOperating(tx, id, was, is)
   for (const name of order.toReversed()) await deleteRows(tx, tables[name], was[name], is[name])
 }
 
 const order = ['load_balancer', 'pool', 'listener', 'member', 'health_monitor', 'amphora'] as const
-type AnyRow = { id: string; operating_status?: OperatingStatus }
+type AnyRow = { id: string; operating_status?: OperatingStatus; status?: string }
 type Rows = Record<(typeof order)[number], AnyRow[]>
 
 function rowsOf(tree: Tree | null): Rows {
@@ -154,6 +160,20 @@ async function deleteRows(tx: Tx, resource: Resource, before: AnyRow[], after: A
   const gone = before.filter(row => !kept.has(row.id)).map(row => row.id)
   if (gone.length && resource.name === 'amphora') await forgetAmphorae(tx, gone)
   else if (gone.length) await tx.query(`delete from lbaas.${resource.name} where id = any($1)`, [gone])
+}
+
+/** Beats are expected from the moment that an amphora is ready, not from its first one on: else one that never beats
+ *  would never be missed. */
+async function watch(tx: Tx, before: AnyRow[], after: AnyRow[]): Promise<void> {
+  const ready = ({ status }: AnyRow) => status === 'ALLOCATED' || status === 'READY'
+  const was = new Set(before.filter(ready).map(row => row.id))
+  const added = after.filter(row => ready(row) && !was.has(row.id)).map(row => row.id)
+  if (added.length === 0) return
+  await tx.query(
+    `insert into lbaas.amphora_health (amphora_id) select unnest($1::uuid[])
+     on conflict (amphora_id) do update set last_update = excluded.last_update, busy = false, silent_since = null`,
+    [added],
+  )
 }
 
 /** Only what this change makes of a status is written; what health reported meanwhile about others stays. */

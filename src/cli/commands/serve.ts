@@ -1,13 +1,18 @@
 /** `ottavia serve ROLE`: the one place where the programs meet. Each role is one of them; `all` is ottavia's together. */
 import os from 'node:os'
+import { Registry } from 'prom-client'
 import { startApi } from '../../api/server.ts'
 import { OpenStack } from '../../cloud/openstack.ts'
 import { startController } from '../../controller/controller.ts'
 import type { Provider } from '../../controller/reconcile.ts'
+import { exposeCounts } from '../../health/counts.ts'
+import { startHealth } from '../../health/health.ts'
 import { startHousekeeping } from '../../housekeeping/housekeeping.ts'
 import { amphora_provider } from '../../lbaas/provider.ts'
 import { openLog } from '../../service/log.ts'
+import { serveMetrics } from '../../service/metrics.ts'
 import { loadOptions, type Options } from '../../service/options.ts'
+import { checkOptions } from '../../service/options-check.ts'
 import { openPool } from '../../service/postgres.ts'
 import { Stop } from '../../service/stop.ts'
 import { migrate } from '../../store/migrations.ts'
@@ -16,27 +21,50 @@ import { amphoraProvider } from './amphora-provider.ts'
 const programs = {
   api: [api],
   controller: [controller],
+  health: [health],
   housekeeping: [housekeeping],
-  all: [api, controller, housekeeping],
+  all: [api, controller, health, housekeeping],
 } as const
 
 /** Runs until the process is asked to end. `config` names the configuration file; null: the environment alone. */
 export async function serve(role: string, config: string | null): Promise<void> {
-  if (role === 'health')
-    throw new Error('heartbeats are not received yet in this release: there is no health manager to run')
   if (!(role in programs)) throw new Error(`there is no role ${role}; name one of: ${Object.keys(programs).join(', ')}`)
   const options = loadOptions(config, process.env)
+  const starts = programs[role as keyof typeof programs]
+  checkOptions(
+    options,
+    starts.map(start => start.name),
+  )
   if (options.database.connection === '')
     throw new Error('[database] connection is empty; set it to the URL of a PostgreSQL, 15 or later')
   const log = openLog(role === 'all' ? 'ottavia' : role)
   const stop = new Stop(log)
   const pool = openPool(options.database.connection, log)
   stop.add('PostgreSQL', () => pool.end())
-  const cloud = openCloud(options)
-  stop.add('the cloud', () => cloud.close())
   await migrate(pool)
-  const parts: Parts = { options, log, stop, pool, cloud }
-  for (const start of programs[role as keyof typeof programs]) await start(parts)
+  const metrics = new Registry()
+  let cloud: OpenStack | null = null
+  const parts: Parts = {
+    options,
+    log,
+    stop,
+    pool,
+    metrics,
+    get cloud() {
+      if (cloud === null) {
+        const opened = openCloud(options)
+        stop.add('the cloud', () => opened.close())
+        cloud = opened
+      }
+      return cloud
+    },
+  }
+  for (const start of starts) await start(parts)
+  const { bind_host, bind_port } = options.metrics
+  if (bind_port > 0) {
+    const page = await serveMetrics(metrics, { host: bind_host, port: bind_port }, log)
+    stop.add('the metrics', () => page.close())
+  }
   log.info({ role }, 'ready')
   process.send?.({ ready: true })
 }
@@ -46,7 +74,9 @@ type Parts = {
   log: ReturnType<typeof openLog>
   stop: Stop
   pool: ReturnType<typeof openPool>
-  cloud: OpenStack
+  metrics: Registry
+  /** Opened when it is first used: health needs none. */
+  readonly cloud: OpenStack
 }
 
 async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
@@ -98,6 +128,23 @@ async function controller({ options, log, stop, pool, cloud }: Parts): Promise<v
     log,
   })
   stop.add('the controller', () => running.close())
+}
+
+async function health({ options, log, stop, pool, metrics }: Parts): Promise<void> {
+  const { bind_ip, bind_port, heartbeat_key, heartbeat_timeout, health_check_interval, failover_threshold } =
+    options.health_manager
+  const running = startHealth({
+    pool,
+    bind_ip,
+    bind_port,
+    heartbeat_key: heartbeat_key.reveal(),
+    heartbeat_timeout_s: heartbeat_timeout,
+    health_check_interval_s: health_check_interval,
+    failover_threshold,
+    log,
+  })
+  exposeCounts(metrics, running.counts)
+  stop.add('health', () => running.close())
 }
 
 async function housekeeping({ log, stop, pool, cloud }: Parts): Promise<void> {

@@ -66,6 +66,8 @@ export async function writeOptions(
       controller_ip_port_list: `${cloud.controller_address}:${heartbeat_port}`,
       heartbeat_key: secrets.heartbeat_key,
       heartbeat_interval: 1,
+      heartbeat_timeout: 6,
+      health_check_interval: 1,
     },
     certificates: files,
   }

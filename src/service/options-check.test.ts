@@ -1,0 +1,39 @@
+/** Options that do not fit together are refused at the start, with what to change. */
+import { describe, expect, test } from 'vitest'
+import { loadOptions } from './options.ts'
+import { checkOptions } from './options-check.ts'
+
+const good = {
+  OTTAVIA_HEALTH_MANAGER_HEARTBEAT_KEY: 'secret',
+  OTTAVIA_HEALTH_MANAGER_BIND_IP: '192.168.0.2',
+}
+
+describe('options of the health program', () => {
+  const check = (changed: Record<string, string>, role = 'health') =>
+    checkOptions(loadOptions(null, { ...good, ...changed }), [role])
+
+  test('that fit are accepted', () => {
+    expect(() => check({})).not.toThrow()
+    expect(() => check({ OTTAVIA_HEALTH_MANAGER_BIND_IP: '::1' })).not.toThrow()
+  })
+
+  test('an empty key is refused, where heartbeats are made as well', () => {
+    const empty = { OTTAVIA_HEALTH_MANAGER_HEARTBEAT_KEY: '' }
+    expect(() => check(empty)).toThrow('heartbeat_key is empty')
+    expect(() => check(empty, 'controller')).toThrow('heartbeat_key is empty')
+    expect(() => check(empty, 'api')).not.toThrow()
+  })
+
+  test('a time-out of two beats is refused, of three is not', () => {
+    expect(() => check({ OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '29' })).toThrow('raise it to 30 or more')
+    expect(() => check({ OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '30' })).not.toThrow()
+    const short = { OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '1', OTTAVIA_HEALTH_MANAGER_HEARTBEAT_INTERVAL: '0.2' }
+    expect(() => check({ ...short, OTTAVIA_HEALTH_MANAGER_HEALTH_CHECK_INTERVAL: '0.5' })).not.toThrow()
+    expect(() => check(short)).toThrow('health_check_interval is 3')
+  })
+
+  test('all that is wrong is said at once, an address that is none too', () => {
+    const wrong = { OTTAVIA_HEALTH_MANAGER_BIND_IP: 'o-hm0', OTTAVIA_HEALTH_MANAGER_HEARTBEAT_KEY: '' }
+    expect(() => check(wrong)).toThrow(/bind_ip is o-hm0.*\n.*heartbeat_key/)
+  })
+})

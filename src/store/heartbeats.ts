@@ -1,0 +1,179 @@
+/** Heartbeats: when each amphora was heard last, and what it reported. */
+import type pg from 'pg'
+import type { Seen } from '../lbaas/fold.ts'
+import type { OperatingStatus } from '../lbaas/resource.ts'
+import type { Tx } from './transaction.ts'
+
+/** The newest heartbeat of one amphora, as far as its row is concerned. */
+export type Beat = {
+  amphora_id: string
+  /** Null: a genuine agent's, which does not number its starts. */
+  start_number: number | null
+  seq: number
+  boot_id: string | null
+  role: 'MASTER' | 'BACKUP' | null
+}
+
+/** What became of a beat, and what was known of the amphora before it. */
+export type Heard = {
+  amphora_id: string
+  /** False: it is not newer than what was heard before. */
+  fresh: boolean
+  boot_id: string | null
+  report_digest: string | null
+  folded: string | null
+  load_balancer_id: string | null
+  /** Another one whenever the amphora's row or its load balancer's is. */
+  version: string
+}
+
+/** What an amphora reported, besides its signs of life. */
+export type Report = { seen: Seen; digests: Record<string, string> | null }
+
+/** Writes signs of life. A beat is fresh if its sequence is higher within one start of its agent, or its start is; of a
+ *  genuine agent if its sequence is another, because a lower one is a restart. An amphora whose row somebody else is
+ *  writing is left out of the answer, and so is one that is not watched: ask for both again. */
+export async function hear(tx: Tx, beats: readonly Beat[]): Promise<Heard[]> {
+  const sorted = [...beats].sort((a, b) => (a.amphora_id < b.amphora_id ? -1 : 1))
+  const { rows } = await tx.query<Heard>({
+    name: 'hear',
+    text: `
+    with beat as (
+      select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+        as b (amphora_id, start_number, seq, boot_id, role)
+    ), was as materialized (
+      select h.amphora_id, h.boot_id, h.report_digest, h.folded,
+             b.start_number, b.seq, b.boot_id as new_boot_id, b.role,
+             case when b.start_number is null or h.start_number is null
+                  then h.seq is null or b.start_number is not null or h.start_number is not null or b.seq <> h.seq
+                  else (b.start_number, b.seq) > (h.start_number, h.seq) end as fresh
+        from beat b join lbaas.amphora_health h using (amphora_id)
+       order by h.amphora_id
+         for update of h skip locked
+    ), written as (
+      update lbaas.amphora_health h
+         set last_update = now(), start_number = was.start_number, seq = was.seq,
+             boot_id = coalesce(was.new_boot_id, h.boot_id), role = was.role, silent_since = null
+        from was where h.amphora_id = was.amphora_id and was.fresh
+    )
+    select was.amphora_id, was.fresh, was.boot_id, was.report_digest, was.folded, a.load_balancer_id,
+           a.xmin::text || '.' || coalesce(lb.xmin::text, '') as version
+      from was join lbaas.amphora a on a.id = was.amphora_id
+      left join lbaas.load_balancer lb on lb.id = a.load_balancer_id`,
+    values: [
+      sorted.map(beat => beat.amphora_id),
+      sorted.map(beat => beat.start_number),
+      sorted.map(beat => beat.seq),
+      sorted.map(beat => beat.boot_id),
+      sorted.map(beat => beat.role),
+    ],
+  })
+  return rows
+}
+
+/** Who may send heartbeats: the addresses of amphorae on the management network. What has no row is left out; `watched`
+ *  says whether beats of it are expected. */
+export async function addressesOf(
+  db: pg.Pool | Tx,
+  ids: readonly string[],
+): Promise<{ id: string; lb_network_ip: string | null; watched: boolean }[]> {
+  const { rows } = await db.query(
+    `select a.id, a.lb_network_ip, h.amphora_id is not null as watched
+       from lbaas.amphora a left join lbaas.amphora_health h on h.amphora_id = a.id
+      where a.id = any($1) and a.status <> 'DELETED'`,
+    [ids],
+  )
+  return rows
+}
+
+/** An amphora as its witness rows have it. */
+export type WitnessRow = {
+  amphora_id: string
+  load_balancer_id: string
+  alive: boolean
+  role: 'MASTER' | 'BACKUP' | null
+  report: Report | null
+  report_digest: string | null
+  seq: number | null
+  version: string
+}
+
+/** The watched amphorae of load balancers, locked until the transaction ends; those that somebody else is writing to are
+ *  left out. */
+export async function witnesses(
+  tx: Tx,
+  load_balancer_ids: readonly string[],
+  timeout_s: number,
+): Promise<WitnessRow[]> {
+  const { rows } = await tx.query<WitnessRow>(
+    `with locked as materialized (
+       select h.amphora_id, a.load_balancer_id, a.xmin::text || '.' || lb.xmin::text as version,
+              not h.busy and h.last_update >= now() - make_interval(secs => $2) as alive, h.role, h.report_digest, h.seq
+         from lbaas.amphora_health h join lbaas.amphora a on a.id = h.amphora_id
+         join lbaas.load_balancer lb on lb.id = a.load_balancer_id
+        where a.load_balancer_id = any($1)
+        order by h.amphora_id
+          for update of h skip locked
+     )
+     select locked.*, r.report from locked left join lbaas.amphora_report r using (amphora_id)`,
+    [load_balancer_ids, timeout_s],
+  )
+  return rows.map(row => ({ ...row, seq: row.seq === null ? null : Number(row.seq) }))
+}
+
+/** Writes what amphorae reported, unless they have said something newer since. */
+export async function saveReports(
+  tx: Tx,
+  reports: readonly { amphora_id: string; seq: number; digest: string; report: Report }[],
+): Promise<void> {
+  if (reports.length === 0) return
+  const sorted = [...reports].sort((a, b) => (a.amphora_id < b.amphora_id ? -1 : 1))
+  await tx.query(
+    `with newest as (
+       update lbaas.amphora_health h set report_digest = r.digest
+         from unnest($1::uuid[], $2::bigint[], $3::text[]) as r (amphora_id, seq, digest)
+        where h.amphora_id = r.amphora_id and h.seq = r.seq
+        returning h.amphora_id
+     )
+     insert into lbaas.amphora_report (amphora_id, report)
+     select r.amphora_id, r.report
+       from unnest($1::uuid[], $4::jsonb[]) as r (amphora_id, report) join newest using (amphora_id)
+      order by 1
+     on conflict (amphora_id) do update set report = excluded.report`,
+    [
+      sorted.map(one => one.amphora_id),
+      sorted.map(one => one.seq),
+      sorted.map(one => one.digest),
+      sorted.map(one => JSON.stringify(one.report)),
+    ],
+  )
+}
+
+/** Remembers what the statuses were made from: the report's digest and the version of the tree. */
+export async function saveFolded(tx: Tx, folded: ReadonlyMap<string, string | null>): Promise<void> {
+  const ids = [...folded.keys()].sort()
+  await tx.query(
+    `update lbaas.amphora_health h set folded = f.folded
+       from unnest($1::uuid[], $2::text[]) as f (amphora_id, folded) where h.amphora_id = f.amphora_id`,
+    [ids, ids.map(id => folded.get(id))],
+  )
+}
+
+/** Writes operating statuses that differ from those that are there. */
+export async function saveStatuses(
+  tx: Tx,
+  statuses: readonly { load_balancer_id: string; object_id: string; operating_status: OperatingStatus }[],
+): Promise<void> {
+  if (statuses.length === 0) return
+  await tx.query(
+    `insert into lbaas.operating_status as s (object_id, load_balancer_id, operating_status)
+     select * from unnest($1::uuid[], $2::uuid[], $3::text[]) as r order by 1
+     on conflict (object_id) do update set operating_status = excluded.operating_status
+      where s.operating_status <> excluded.operating_status`,
+    [
+      statuses.map(one => one.object_id),
+      statuses.map(one => one.load_balancer_id),
+      statuses.map(one => one.operating_status),
+    ],
+  )
+}
