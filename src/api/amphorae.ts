@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { amphora } from '../lbaas/amphora.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import { statisticsOf } from '../store/amphorae.ts'
+import * as statistics from '../store/statistics.ts'
 import { acceptAmphoraDelete, acceptFailover } from './accept.ts'
 import type { Context } from './context.ts'
 import { list, type Query, show } from './list.ts'
@@ -40,8 +40,13 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
   app.get(`${path}/:id/stats`, async request => {
     const id = idOf(request)
     await standingFor(context.pool, request.caller, 'get_amphora_stats', id)
-    const amphora_stats = await statisticsOf(context.pool, id)
-    if (amphora_stats.length === 0) throw new Rejected('not_found', { resource: 'Amphora stats for', id })
+    const counted = await statistics.ofAmphora(context.pool, id)
+    if (counted.length === 0) throw new Rejected('not_found', { resource: 'Amphora stats for', id })
+    const amphora_stats = counted.map(({ load_balancer_id, ...one }) => ({
+      ...one,
+      id,
+      loadbalancer_id: load_balancer_id,
+    }))
     return { amphora_stats }
   })
 

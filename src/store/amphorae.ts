@@ -1,4 +1,4 @@
-/** Amphorae as administrators see them: whom they serve, and what passed through each. */
+/** Amphorae as administrators see them: whom they serve, and which of them are to go. */
 import type pg from 'pg'
 import type { AmphoraStatus } from '../lbaas/amphora.ts'
 import type { Tx } from './transaction.ts'
@@ -25,28 +25,4 @@ export async function doom(db: pg.Pool | Tx, id: string, seen: Standing): Promis
     [id, seen.status, seen.load_balancer_id],
   )
   return rowCount === 1
-}
-
-export type AmphoraStatistics = {
-  id: string
-  loadbalancer_id: string
-  listener_id: string
-  active_connections: number
-  bytes_in: number
-  bytes_out: number
-  request_errors: number
-  total_connections: number
-}
-
-/** What passed through one amphora, per listener. */
-export async function statisticsOf(pool: pg.Pool, id: string): Promise<AmphoraStatistics[]> {
-  const { rows } = await pool.query(
-    `select s.amphora_id as id, l.load_balancer_id as loadbalancer_id, s.listener_id, s.active_connections,
-            s.bytes_in, s.bytes_out, s.request_errors, s.total_connections
-     from lbaas.listener_statistics s join lbaas.listener l on l.id = s.listener_id
-     where s.amphora_id = $1 order by l.created_at, l.id`,
-    [id],
-  )
-  const names = ['active_connections', 'bytes_in', 'bytes_out', 'request_errors', 'total_connections']
-  return rows.map(row => ({ ...row, ...Object.fromEntries(names.map(name => [name, Number(row[name])])) }))
 }
