@@ -88,8 +88,9 @@ export class Sandbox {
     const world = this.#world
     if (world === null || world.exitCode !== null || world.signalCode !== null) return
     const gone = new Promise(resolve => world.once('exit', resolve))
-    if (this.first_pid > 0) process.kill(this.first_pid, 'SIGKILL')
-    else world.kill('SIGKILL')
+    world.kill('SIGKILL')
+    // nsenter takes nobody with it.
+    if (this.#beside !== null) process.kill(this.first_pid, 'SIGKILL')
     await gone
   }
 
