@@ -15,6 +15,7 @@ export class Daemon {
   #started_ms = 0
   #deaths = 0
   #watch: NodeJS.Timeout | null = null
+  #again: NodeJS.Timeout | null = null
 
   constructor(options: DaemonOptions) {
     this.#options = options
@@ -108,11 +109,13 @@ export class Daemon {
 
   /** At once; the more slowly the more often it dies within its first ten seconds. */
   #restart(): void {
+    if (this.#again !== null) return
     this.#deaths = Date.now() - this.#started_ms > SETTLED_MS ? 0 : this.#deaths + 1
     const wait_ms = this.#deaths === 0 ? 0 : Math.min(100 * 2 ** (this.#deaths - 1), SETTLED_MS)
     const { log, name, pid_file } = this.#options
     log(`${name} died and is started again`, { pid_file, wait_ms })
-    setTimeout(() => {
+    this.#again = setTimeout(() => {
+      this.#again = null
       if (!this.#wanted || this.pid !== null) return
       this.#options.restart().catch(error => {
         log(`${name} could not be started again`, { pid_file, error: String(error) })

@@ -29,7 +29,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
-    peer: await peerName(settings.amphora_id),
+    peer: peerName(settings.amphora_id),
     machine: thisMachine(),
     log,
     count: how => {

@@ -75,8 +75,8 @@ test('an amphora is named by its id', () => {
 })
 
 test('the peer names of the field', async () => {
-  expect(await peerName('d5716c03-e269-4d13-9d03-8ddc21a0dcc4')).toBe('SiyH8rjCFdvcux7I9vm_yiXFMhk')
-  expect(await peerName(amphora_id)).toBe('rMI2-FG_nU3pNDffDjqI_pnOiNQ')
+  expect(peerName('d5716c03-e269-4d13-9d03-8ddc21a0dcc4')).toBe('SiyH8rjCFdvcux7I9vm_yiXFMhk')
+  expect(peerName(amphora_id)).toBe('rMI2-FG_nU3pNDffDjqI_pnOiNQ')
 })
 
 describe('client', () => {

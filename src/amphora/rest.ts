@@ -1,4 +1,5 @@
 /** The agent's REST, version 0.5: what controller and agent say to each other. Uploads are the raw bytes. */
+import { createHash } from 'node:crypto'
 
 /** The newer form, one haproxy per load balancer, lives beside it under `/1.0`. */
 export const PREFIX = '/0.5'
@@ -89,7 +90,7 @@ export type Message = { message?: string; details?: string }
 export type FrameworkError = { error: string; http_code: number }
 
 /** The name by which an amphora's haproxy is known to its peers: base64 of the SHA-1 of its id, `+` and `/` replaced. */
-export async function peerName(amphora_id: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-1', new TextEncoder().encode(amphora_id))
-  return Buffer.from(digest).toString('base64').replaceAll('+', '_').replaceAll('/', '-').replace(/=+$/, '')
+export function peerName(amphora_id: string): string {
+  const digest = createHash('sha1').update(amphora_id).digest('base64')
+  return digest.replaceAll('+', '_').replaceAll('/', '-').replace(/=+$/, '')
 }
