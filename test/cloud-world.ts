@@ -3,6 +3,7 @@ import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
 import type { Amphora } from '../src/lbaas/amphora.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
+import { agentCalls, type Box } from './agent-world.ts'
 
 /** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. Late: the effect comes
  *  when its successors have made `behind` more calls, or are through with their work. */
@@ -12,18 +13,6 @@ export class Died extends Error {}
 
 type Port = Awaited<ReturnType<Clients['neutron']['createPort']>>
 type Group = Awaited<ReturnType<Clients['neutron']['createSecurityGroup']>>
-type Box = {
-  id: string
-  name: string
-  mac_addresses: Set<string>
-  plugged: Set<string>
-  vip: string | null
-  keepalived: { cfg: string; running: boolean } | null
-  /** Nobody there answers any more; Nova does not know. */
-  dead: boolean
-  listeners: Map<string, { cfg: string; running: boolean }>
-}
-
 /** What exists outside the rows. `effects` counts the calls so far; `death` strikes once. */
 export class CloudWorld {
   readonly servers = new Map<string, Box>()
@@ -191,6 +180,7 @@ export class CloudWorld {
     if (box?.plugged.delete(port.mac_address) && box.vip && port.name.startsWith('octavia-lb-vrrp')) box.vip = null
   }
 
+  /** The agent at a management address, if anybody answers there. */
   #agent(address: string | null): Agent {
     const box = () => {
       const port = [...this.ports.values()].find(p => p.network_id === 'mgmt' && p.fixed_ips[0]?.ip_address === address)
@@ -198,66 +188,7 @@ export class CloudWorld {
       if (!found || found.dead) throw new AgentError(0, 'unavailable', 'nobody answers')
       return found
     }
-    const listener = (id: string) => {
-      const found = box().listeners.get(id)
-      if (!found) throw new AgentError(404, 'not_found', 'Listener Not Found')
-      return found
-    }
-    return this.#mortal({
-      info: async () => ({ hostname: box().name, haproxy_version: '2.6', api_version: '0.5' }),
-      interface: async (ip: string) => {
-        if (box().vip !== ip && !this.#addresses(box()).includes(ip))
-          throw new AgentError(404, 'not_found', 'Error interface not found for IP address')
-        return { message: 'OK', interface: 'eth1' }
-      },
-      listeners: async () =>
-        [...box().listeners].map(([uuid, l]) => ({ uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: '' })),
-      listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
-      listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
-      details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
-      renewCertificate: async () => void box(),
-      uploadVrrp: async (cfg: string) => {
-        const found = box()
-        found.keepalived = { cfg, running: found.keepalived?.running ?? false }
-        return { etag: null, warning: null }
-      },
-      startVrrp: async () => {
-        box().keepalived!.running = true
-      },
-      stopVrrp: async () => {
-        const found = box()
-        if (found.keepalived) found.keepalived.running = false
-      },
-      uploadListener: async (id: string, cfg: string) => {
-        box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
-        return { etag: null, warning: null }
-      },
-      startListener: async (id: string) => {
-        listener(id).running = true
-      },
-      reloadListener: async (id: string) => void listener(id),
-      deleteListener: async (id: string) => {
-        listener(id)
-        box().listeners.delete(id)
-      },
-      plugVip: async (vip: string, { mac_address }: { mac_address: string }) => {
-        this.#plug(box(), mac_address)
-        box().vip = vip
-      },
-      plugNetwork: async ({ mac_address }: { mac_address: string }) => this.#plug(box(), mac_address),
-    }) as unknown as Agent
-  }
-
-  #plug(box: Box, mac: string): void {
-    if (box.plugged.has(mac)) throw new AgentError(409, 'conflict', 'Interface already exists')
-    if (!box.mac_addresses.has(mac)) throw new AgentError(404, 'not_ready', 'No suitable network interface found')
-    box.plugged.add(mac)
-  }
-
-  /** Those of the interfaces in its namespace. */
-  #addresses(box: Box): string[] {
-    const own = [...this.ports.values()].filter(p => box.plugged.has(p.mac_address))
-    return own.flatMap(p => p.fixed_ips.map(ip => ip.ip_address))
+    return this.#mortal(agentCalls(box, () => [...this.ports.values()])) as unknown as Agent
   }
 
   /** Every call counts; the one that the death names has its effect, or not yet, or not at all, and does not come back. */

@@ -26,3 +26,28 @@ export async function doom(db: pg.Pool | Tx, id: string, seen: Standing): Promis
   )
   return rowCount === 1
 }
+
+/** An amphora beside what its heartbeats say of it. */
+export type Seen = {
+  id: string
+  load_balancer_id: string
+  status: AmphoraStatus
+  /** What it is meant to be. */
+  role: string | null
+  /** What its keepalived says that it is; null where it has none, or has not been heard yet. */
+  role_now: 'MASTER' | 'BACKUP' | null
+  lb_network_ip: string | null
+  /** Seconds since its last heartbeat. */
+  silent_s: number | null
+}
+
+/** All amphorae of load balancers, those of one side by side. */
+export async function seen(db: pg.Pool): Promise<Seen[]> {
+  const { rows } = await db.query<Seen>(
+    `select a.id, a.load_balancer_id, a.status, a.role, h.role as role_now, a.lb_network_ip,
+            extract(epoch from now() - h.last_update)::float as silent_s
+       from lbaas.amphora a left join lbaas.amphora_health h on h.amphora_id = a.id
+      where a.load_balancer_id is not null order by a.load_balancer_id, a.created_at, a.id`,
+  )
+  return rows
+}

@@ -60,13 +60,11 @@ function poolInput(tree: Tree, listener: Listener): PoolInput | null {
   return { id, admin_state_up, protocol, lb_algorithm, session_persistence, members, health_monitor }
 }
 
-function monitorInput(tree: Tree & { health_monitors?: MonitorRow[] }, pool_id: string): MonitorInput | null {
-  const monitor = tree.health_monitors?.find(each => each.pool_id === pool_id && !leaving(each))
+function monitorInput(tree: Tree, pool_id: string): MonitorInput | null {
+  const monitor = tree.health_monitors.find(each => each.pool_id === pool_id && !leaving(each))
   if (monitor === undefined) return null
   const { admin_state_up, type, delay, timeout, max_retries, max_retries_down } = monitor
   const { http_method, url_path, expected_codes, domain_name, http_version } = monitor
   const counts = { delay, timeout, max_retries, max_retries_down }
   return { admin_state_up, type, ...counts, http_method, url_path, expected_codes, domain_name, http_version }
 }
-
-type MonitorRow = MonitorInput & { pool_id: string; provisioning_status: string }

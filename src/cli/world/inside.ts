@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   const rows = new pg.Pool({ connectionString: database.url, max: 2 })
   rows.on('error', () => {}) // PostgreSQL ends before us at times
   closers.push(() => rows.end())
-  const now = () => status({ state, ports, admin, demo, publication })
+  const now = () => status({ state, ports, admin, demo, publication, rows })
   const control = serveControl(state, {
     'GET /status': now,
     'POST /stop': async () => {
