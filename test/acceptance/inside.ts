@@ -48,4 +48,32 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
     const links = JSON.parse(await this.shell('ip -j link')) as { ifname: string; address: string }[]
     return links.filter(link => link.ifname !== 'lo').map(link => link.address)
   }
+
+  /** Ends processes at once: haproxy's, keepalived's, the agent's, or all there are, as in a power cut. */
+  end(which: keyof typeof patterns): Promise<void> {
+    return this.#signal('KILL', patterns[which])
+  }
+
+  /** Nothing there runs any more, and nobody is told; until `thaw`. */
+  freeze(which: keyof typeof patterns = 'everything'): Promise<void> {
+    return this.#signal('STOP', patterns[which])
+  }
+
+  thaw(): Promise<void> {
+    return this.#signal('CONT', patterns.everything)
+  }
+
+  /** To every process of the server whose command line has the pattern; its first process last. */
+  async #signal(signal: string, pattern: string): Promise<void> {
+    const script = `first=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id})
+ns=$(readlink /proc/$first/ns/pid)
+for p in $(ls /proc | grep '^[0-9]*$' | sort -rn); do
+  [ "$(readlink /proc/$p/ns/pid)" = "$ns" ] && tr '\\0' ' ' < /proc/$p/cmdline | grep -q -e '${pattern}' && pids="$pids $p"
+done
+kill -${signal} $pids`
+    const ran = await this.#stack.exec('sh', '-c', script)
+    if (ran.status !== 0) throw new Error(`kill -${signal}: ${ran.stderr}`)
+  }
 }
+
+const patterns = { haproxy: 'haproxy -W', keepalived: 'keepalived', agent: 'agent.mjs', everything: '' }
