@@ -89,10 +89,10 @@ describe('amphorae', () => {
     const [all, own, long] = await typed<Record<string, string>[]>(
       'admin',
       'amphora list',
-      'amphora list --loadbalancer ad --role STANDALONE --status ALLOCATED',
-      'amphora list --loadbalancer ad --long',
+      'amphora list --loadbalancer ad --role MASTER --status ALLOCATED',
+      'amphora list --loadbalancer ad --long --role MASTER',
     )
-    expect(own).toMatchObject([{ loadbalancer_id: lb.id, role: 'STANDALONE', status: 'ALLOCATED' }])
+    expect(own).toMatchObject([{ loadbalancer_id: lb.id, role: 'MASTER', status: 'ALLOCATED' }])
     expect(all!.map(one => one.id)).toContain(own![0]!.id)
     const [shown] = await typed('admin', `amphora show ${own![0]!.id}`)
     expect(shown).toMatchObject({ id: own![0]!.id, compute_id: long![0]!.compute_id, loadbalancer_id: lb.id })
@@ -102,12 +102,21 @@ describe('amphorae', () => {
   })
 
   test('are failed over when administrators ask for it, one or all', async () => {
-    const [own] = await typed<{ id: string }[]>('admin', 'amphora list --loadbalancer ad')
-    await act('admin', 'amphora', 'failover', '--wait', own![0]!.id)
+    const pair = async () => {
+      const [list, shown] = await typed('admin', 'amphora list --loadbalancer ad --status ALLOCATED', 'show ad')
+      expect(shown).toMatchObject({ provisioning_status: 'ACTIVE' })
+      const rows = list as unknown as { id: string; role: string }[]
+      expect(rows.map(one => one.role).toSorted()).toEqual(['BACKUP', 'MASTER'])
+      return new Map(rows.map(one => [one.role, one.id]))
+    }
+    const before = await pair()
+    await act('admin', 'amphora', 'failover', '--wait', before.get('BACKUP')!)
+    const between = await pair()
+    expect(between.get('MASTER')).toBe(before.get('MASTER'))
+    expect(between.get('BACKUP')).not.toBe(before.get('BACKUP'))
     await act('admin', 'failover', '--wait', 'ad')
-    const [list, shown] = await typed('admin', 'amphora list --loadbalancer ad --status ALLOCATED', 'show ad')
-    expect(list).toHaveLength(1)
-    expect(shown).toMatchObject({ provisioning_status: 'ACTIVE' })
+    const after = await pair()
+    for (const role of ['MASTER', 'BACKUP']) expect(after.get(role)).not.toBe(between.get(role))
     const refused = await stack.tryClient('demo', 'openstack', 'loadbalancer', 'failover', 'ad')
     expect(refused.stderr).toContain('Policy does not allow this request to be performed.')
   })
@@ -133,6 +142,8 @@ describe('a flavor', () => {
     )
     expect(JSON.stringify(offered)).toContain('adflavor')
     expect(made).toMatchObject({ flavor_id: flavor!.id, provisioning_status: 'ACTIVE' })
+    const [own] = await typed<Record<string, string>[]>('admin', 'amphora list --loadbalancer adf')
+    expect(own).toMatchObject([{ role: 'STANDALONE' }]) // the deployment's are pairs
     const used = await stack.tryClient('admin', 'openstack', 'loadbalancer', 'flavor', 'delete', 'adflavor')
     expect(used.stderr).toContain(`Flavor ${flavor!.id} is in use and cannot be modified.`)
     await act('demo', 'delete', '--cascade', '--wait', 'adf')
