@@ -168,26 +168,40 @@ function factsOfFailure<Clients>(tree: Tree, due: Due<Clients>, outcome: Exclude
     : { load_balancer: failed }
 }
 
-/** Asks every step that can look, and withdraws what no longer holds; the ordinary plan then repairs it. */
-async function lookAtWorld<Clients>(provider: Provider<Clients>, ledger: Ledger, around: Surroundings): Promise<void> {
+/** Asks every step that can look, and withdraws what no longer holds; the ordinary plan then repairs it. Whom we cannot
+ *  ask may be as recorded: silence is the health side's business, and must not keep others from being served. */
+async function lookAtWorld<Clients>(
+  provider: Provider<Clients>,
+  ledger: Ledger,
+  around: Surroundings,
+  mute = new Set<string>(),
+): Promise<void> {
   const tree = await ledger.load()
   if (!tree) return
-  const context = contextOf(provider, ledger, around, tree, around.signal, () => {})
+  const { generation } = tree.load_balancer
   for (const { step, amphora } of recorded(provider.due(tree), tree)) {
     around.signal.throwIfAborted()
+    if (amphora && mute.has(amphora.id)) continue
+    const patience = AbortSignal.timeout(look_patience_ms)
+    const signal = AbortSignal.any([around.signal, patience])
+    const line = (kind: JournalLine['kind'], text: string) =>
+      ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind, text, generation })
+    const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text))
     const withdrawn = await step.look!(tree, amphora, context).catch(error => {
-      // whom we cannot ask may be as recorded: silence is the health manager's business
-      if (outcomeOf(error, provider.classify).kind === 'transient') return {}
-      throw error
+      around.signal.throwIfAborted()
+      if (!patience.aborted && outcomeOf(error, provider.classify).kind !== 'transient') throw error
+      if (amphora) mute.add(amphora.id)
+      return {}
     })
     if (Object.keys(withdrawn).length === 0) continue
     await ledger.record(tree, withdrawn)
-    const generation = tree.load_balancer.generation
-    const text = 'the world has it no more; it is brought about again'
-    await ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind: 'withdrawn', text, generation })
-    return lookAtWorld(provider, ledger, around) // later facts may have hung on this one
+    await line('withdrawn', 'the world has it no more; it is brought about again')
+    return lookAtWorld(provider, ledger, around, mute) // later facts may have hung on this one
   }
 }
+
+/** One who does not answer a question in this time is not asked further. */
+const look_patience_ms = 3_000
 
 function contextOf<Clients>(
   provider: Provider<Clients>,
