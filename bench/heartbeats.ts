@@ -32,7 +32,9 @@ async function bench(): Promise<void> {
   try {
     await populate(server.url)
     pin(server.pid, cores > 1 ? `1-${cores - 1}` : '0')
-    const receiver = fork(import.meta.filename, ['receiver', server.url])
+    const receiver = fork(import.meta.filename, ['receiver', server.url], {
+      execArgv: (process.env.RECEIVER_ARGV ?? '').split(' ').filter(Boolean),
+    })
     const sender = fork(import.meta.filename, ['sender'])
     pin(receiver.pid!, '0')
     pin(sender.pid!, cores > 1 ? `1-${cores - 1}` : '0')
@@ -68,7 +70,7 @@ async function bench(): Promise<void> {
           ` folded ${of(r => r.folded)}, CPU ${(of(r => r.cpu) * 100).toFixed(0)} %, ${of(r => r.rss_mb).toFixed(0)} MB`,
       )
     }
-    receiver.kill()
+    receiver.kill('SIGINT')
     sender.kill()
   } finally {
     await server.stop()
@@ -160,6 +162,7 @@ function beat(n: number, seq: number, failed: boolean): Heartbeat {
 }
 
 function receive(url: string): void {
+  process.on('SIGINT', () => process.exit(0))
   const log = openLog('health')
   log.level = 'error'
   const health = startHealth({

@@ -85,10 +85,9 @@ export class Batch {
     // both in one transaction: a beat that was written is not fresh when it is tried again, and is not counted twice
     const heard = await transaction(this.#pool, async tx => {
       const heard = await heartbeats.hear(tx, letters)
-      const fresh = heard.filter(one => one.fresh).map(one => by_id.get(one.amphora_id)!)
       await statistics.count(
         tx,
-        fresh.flatMap(letter => this.#inbox.news(letter)),
+        heard.flatMap(one => this.#inbox.news(by_id.get(one.amphora_id)!)),
       )
       return heard
     })
@@ -96,10 +95,6 @@ export class Batch {
     for (const one of heard) {
       const letter = by_id.get(one.amphora_id)!
       by_id.delete(one.amphora_id)
-      if (!one.fresh) {
-        this.#counts.dropped.replayed++
-        continue
-      }
       written.push(letter)
       if (one.load_balancer_id === null) continue
       if (one.folded !== Folding.version(letter.digest, one.version)) this.#folding.want(one.load_balancer_id, letter)
@@ -111,15 +106,17 @@ export class Batch {
     if (by_id.size > 0) await this.#unheard([...by_id.values()])
   }
 
-  /** Their rows are just being written by somebody else, or are gone. */
+  /** They are not newer than what another process heard, or not watched any more. */
   async #unheard(letters: readonly Letter[]): Promise<void> {
     const rows = await heartbeats.addressesOf(
       this.#pool,
       letters.map(letter => letter.amphora_id),
     )
     const watched = new Set(rows.filter(row => row.watched).map(row => row.id))
-    this.#inbox.restore({ letters: letters.filter(letter => watched.has(letter.amphora_id)), strangers: [] })
-    for (const { amphora_id } of letters) if (!watched.has(amphora_id)) this.#inbox.forget(amphora_id)
+    for (const { amphora_id } of letters) {
+      if (watched.has(amphora_id)) this.#counts.dropped.replayed++
+      else this.#inbox.forget(amphora_id)
+    }
   }
 
   /** Counts, and complains about each at most once a minute. */

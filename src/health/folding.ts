@@ -46,8 +46,12 @@ export class Folding {
 
   /** Folds some of what is due. What is just being changed by somebody comes later; its next beats would ask again. */
   async fold(): Promise<void> {
-    const ids = [...this.#due.keys()].sort().slice(0, most_at_once)
-    if (ids.length > 0) await this.#foldSome(ids)
+    const until_ms = performance.now() + most_ms
+    // each is tried once in a round, those that have waited longest first
+    const waiting = [...this.#due.keys()]
+    while (waiting.length > 0 && performance.now() < until_ms) {
+      await this.#foldSome(waiting.splice(0, most_at_once).sort())
+    }
     while (this.#reports.length > 0) {
       await this.#report(this.#reports[0]!)
       this.#reports.shift()
@@ -147,8 +151,10 @@ export class Folding {
   }
 }
 
-/** The trees of so many are loaded in well under a batch's time (a small one takes 1 to 2 ms). */
+/** Their trees stay locked meanwhile: a small one takes 1 to 2 ms. */
 const most_at_once = 50
+/** After that, beats are written again; the rest follows. */
+const most_ms = 250
 const most_tries = 20
 
 /** Who writes into the journal here. */

@@ -14,11 +14,9 @@ export type Beat = {
   role: 'MASTER' | 'BACKUP' | null
 }
 
-/** What became of a beat, and what was known of the amphora before it. */
+/** A beat that was written, and what was known of the amphora before it. */
 export type Heard = {
   amphora_id: string
-  /** False: it is not newer than what was heard before. */
-  fresh: boolean
   boot_id: string | null
   report_digest: string | null
   folded: string | null
@@ -30,35 +28,32 @@ export type Heard = {
 /** What an amphora reported, besides its signs of life. */
 export type Report = { seen: Seen; digests: Record<string, string> | null }
 
-/** Writes signs of life. A beat is fresh if its sequence is higher within one start of its agent, or its start is; of a
- *  genuine agent if its sequence is another, because a lower one is a restart. An amphora whose row somebody else is
- *  writing is left out of the answer, and so is one that is not watched: ask for both again. */
+/** Writes signs of life, and answers with those that were: who is missing is not watched, or has said nothing newer. A
+ *  beat is newer if its sequence is higher within one start of its agent, or its start is; of a genuine agent if its
+ *  sequence is another, because a lower one is a restart.
+ *
+ *  Locking the rows in their order first, to skip those that somebody holds, takes 70 ms for 2,500 of them where this
+ *  takes 40; what others hold them for is short. */
 export async function hear(tx: Tx, beats: readonly Beat[]): Promise<Heard[]> {
-  const sorted = [...beats].sort((a, b) => (a.amphora_id < b.amphora_id ? -1 : 1))
+  const sorted = beats.toSorted((a, b) => (a.amphora_id < b.amphora_id ? -1 : 1))
   const { rows } = await tx.query<Heard>({
     name: 'hear',
     text: `
-    with beat as (
-      select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
-        as b (amphora_id, start_number, seq, boot_id, role)
-    ), was as materialized (
-      select h.amphora_id, h.boot_id, h.report_digest, h.folded,
-             b.start_number, b.seq, b.boot_id as new_boot_id, b.role,
-             case when b.start_number is null or h.start_number is null
-                  then h.seq is null or b.start_number is not null or h.start_number is not null or b.seq <> h.seq
-                  else (b.start_number, b.seq) > (h.start_number, h.seq) end as fresh
-        from beat b join lbaas.amphora_health h using (amphora_id)
-       order by h.amphora_id
-         for update of h skip locked
-    ), written as (
+    with heard as (
       update lbaas.amphora_health h
-         set last_update = now(), start_number = was.start_number, seq = was.seq,
-             boot_id = coalesce(was.new_boot_id, h.boot_id), role = was.role, silent_since = null
-        from was where h.amphora_id = was.amphora_id and was.fresh
+         set last_update = now(), start_number = b.start_number, seq = b.seq,
+             boot_id = coalesce(b.boot_id, h.boot_id), role = b.role, silent_since = null
+        from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+               as b (amphora_id, start_number, seq, boot_id, role)
+        join lbaas.amphora_health was using (amphora_id)
+       where h.amphora_id = b.amphora_id
+         and case when b.start_number is null and h.start_number is null then h.seq is distinct from b.seq
+                  when b.start_number is null or h.start_number is null then true
+                  else (b.start_number, b.seq) > (h.start_number, h.seq) end
+      returning h.amphora_id, was.boot_id, h.report_digest, h.folded
     )
-    select was.amphora_id, was.fresh, was.boot_id, was.report_digest, was.folded, a.load_balancer_id,
-           a.xmin::text || '.' || coalesce(lb.xmin::text, '') as version
-      from was join lbaas.amphora a on a.id = was.amphora_id
+    select heard.*, a.load_balancer_id, a.xmin::text || '.' || coalesce(lb.xmin::text, '') as version
+      from heard join lbaas.amphora a on a.id = heard.amphora_id
       left join lbaas.load_balancer lb on lb.id = a.load_balancer_id`,
     values: [
       sorted.map(beat => beat.amphora_id),

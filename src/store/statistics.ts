@@ -54,45 +54,59 @@ const counters = ['bytes_in', 'bytes_out', 'total_connections', 'request_errors'
 
 /** How the old value and the new one make the next. Totals only grow, so that an older one never comes after a newer. */
 const next: Readonly<Record<Counted['counts'], (counter: (typeof counters)[number]) => string>> = {
-  total: counter => `greatest(s.${counter}, excluded.${counter})`,
-  added: counter => bounded(`excluded.${counter}`, counter),
-  since_start: counter =>
-    bounded(`excluded.said_${counter} - case when ${restarted} then 0 else s.said_${counter} end`, counter),
+  total: counter => `greatest(s.${counter}, c.${counter})`,
+  added: counter => bounded(`c.${counter}`, counter),
+  since_start: counter => bounded(`c.${counter} - case when ${restarted} then 0 else s.said_${counter} end`, counter),
 }
-const restarted = counters.map(counter => `excluded.said_${counter} < s.said_${counter}`).join(' or ')
+const restarted = counters.map(counter => `c.${counter} < s.said_${counter}`).join(' or ')
 
 /** One amphora's nonsense must not fail the batch of the others. */
 function bounded(more: string, counter: string): string {
   return `least(s.${counter}::numeric + ${more}, ${2n ** 63n - 1n})::bigint`
 }
 
+/** Rows that are there are updated; only what is left over is looked at more closely: whether there is such a listener,
+ *  and whether it is the amphora's. (One upsert that checks all of it takes 40 ms for 2,500 rows, this 16.) */
 async function countBy(tx: Tx, counts: Counted['counts'], counted: readonly Counted[]): Promise<void> {
-  const said = counts === 'since_start'
-  const sets = [
-    'active_connections = excluded.active_connections',
-    ...counters.map(counter => `${counter} = ${next[counts](counter)}`),
-    ...(said ? counters.map(counter => `said_${counter} = excluded.said_${counter}`) : []),
-  ]
   // in one order everywhere, so that two processes never wait for each other
   const sorted = counted.toSorted((a, b) => order(a.listener_id, b.listener_id) || order(a.amphora_id, b.amphora_id))
-  await tx.query({
+  const said = counts === 'since_start'
+  const sets = [
+    'active_connections = c.active_connections',
+    ...counters.map(counter => `${counter} = ${next[counts](counter)}`),
+    ...(said ? counters.map(counter => `said_${counter} = c.${counter}`) : []),
+  ]
+  const { rows, rowCount } = await tx.query<{ listener_id: string; amphora_id: string }>({
     name: `count ${counts}`,
-    text: `
-    insert into lbaas.listener_statistics as s
-      (listener_id, amphora_id, ${columns.join(', ')}${said ? counters.map(counter => `, said_${counter}`).join('') : ''})
-    select c.listener_id, c.amphora_id, ${columns.map(column => `c.${column}`).join(', ')}${said ? counters.map(counter => `, c.${counter}`).join('') : ''}
-      from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-           as c (listener_id, amphora_id, ${columns.join(', ')})
-      join lbaas.listener l on l.id = c.listener_id
-      join lbaas.amphora a on a.id = c.amphora_id and a.load_balancer_id = l.load_balancer_id
-     order by 1, 2
-    on conflict (listener_id, amphora_id) do update set ${sets.join(', ')}`,
-    values: [
-      sorted.map(one => one.listener_id),
-      sorted.map(one => one.amphora_id),
-      ...columns.map(column => sorted.map(one => one[column])),
-    ],
+    text: `update lbaas.listener_statistics s set ${sets.join(', ')} from ${rows_sql}
+            where s.listener_id = c.listener_id and s.amphora_id = c.amphora_id
+            returning s.listener_id, s.amphora_id`,
+    values: rowsOf(sorted),
   })
+  if (rowCount === sorted.length) return
+  const known = new Set(rows.map(row => row.listener_id + row.amphora_id))
+  const fresh = sorted.filter(one => !known.has(one.listener_id + one.amphora_id))
+  const more = said ? counters.map(counter => `, said_${counter}`).join('') : ''
+  await tx.query(
+    `insert into lbaas.listener_statistics as s (listener_id, amphora_id, ${columns.join(', ')}${more})
+     select c.*${said ? counters.map(counter => `, c.${counter}`).join('') : ''} from ${rows_sql}
+       join lbaas.listener l on l.id = c.listener_id
+       join lbaas.amphora a on a.id = c.amphora_id and a.load_balancer_id = l.load_balancer_id
+      order by c.listener_id, c.amphora_id
+     on conflict do nothing`, // another process has just made it; the next beat brings it up to date
+    rowsOf(fresh),
+  )
+}
+
+const rows_sql = `unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+  as c (listener_id, amphora_id, ${columns.join(', ')})`
+
+function rowsOf(sorted: readonly Counted[]): unknown[][] {
+  return [
+    sorted.map(one => one.listener_id),
+    sorted.map(one => one.amphora_id),
+    ...columns.map(column => sorted.map(one => one[column])),
+  ]
 }
 
 function order(a: string, b: string): number {

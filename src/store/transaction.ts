@@ -13,6 +13,12 @@ export async function transaction<T>(
 ): Promise<T> {
   const tx = await pool.connect()
   let broken: Error | undefined
+  // A session that is cut between two statements says so by an event, which would end the process if nobody listened;
+  // the next statement fails then.
+  const onBroken = (error: Error) => {
+    broken = error
+  }
+  tx.on('error', onBroken)
   try {
     await tx.query(`begin isolation level ${mode}`)
     const result = await work(tx)
@@ -24,6 +30,7 @@ export async function transaction<T>(
     })
     throw error
   } finally {
+    tx.off('error', onBroken)
     tx.release(broken)
   }
 }
