@@ -125,3 +125,34 @@ describe('client', () => {
     await nobody.close()
   })
 })
+
+describe('a certificate that has ended', () => {
+  const past = { ...validity, not_after: new Date('2021-01-01T00:00:00Z') }
+  const servingWith = async (name: string, authority: Credentials, renewed: boolean) => {
+    const { certificate_pem, private_key_pem } = await issueAmphora(name, await makeKeys(), authority, past)
+    server.setSecureContext({ cert: certificate_pem, key: private_key_pem, ca: clientCa.certificate_pem })
+    reply = { status: 202, body: '{"message":"OK"}' }
+    const client = clientOf()
+    const call = renewed ? client.renewCertificate('new pem') : client.info()
+    try {
+      return await call.then(
+        () => 'accepted',
+        (error: Error) => error.message,
+      )
+    } finally {
+      await client.close()
+    }
+  }
+
+  test('is good for its own renewal, and for nothing else', async () => {
+    expect(await servingWith(amphora_id, serverCa, true)).toBe('accepted')
+    expect(seen.at(-1)).toMatchObject({ method: 'PUT', url: '/0.5/certificate', body: 'new pem' })
+    expect(await servingWith(amphora_id, serverCa, false)).toMatch(/expired/)
+  })
+
+  test('of another amphora, or of another authority, is not', async () => {
+    expect(await servingWith('somebody-else', serverCa, true)).toMatch(/not of/)
+    const other = await makeAuthority('amphorae', await makeKeys(), validity)
+    expect(await servingWith(amphora_id, other, true)).toMatch(/not accepted|not signed/)
+  })
+})
