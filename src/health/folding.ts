@@ -152,7 +152,7 @@ export class Folding {
 }
 
 /** Their trees stay locked meanwhile: a small one takes 1 to 2 ms. */
-const most_at_once = 50
+const most_at_once = 25
 /** After that, beats are written again; the rest follows. */
 const most_ms = 250
 const most_tries = 20

@@ -80,8 +80,12 @@ export function startHealth(options: HealthOptions): Health {
   }
   const judging = async () => {
     while (!closing.signal.aborted) {
-      const may = listening.mayJudge(performance.now())
-      counts.judging = may ? 1 : 0
+      const may = listening.mayJudge(performance.now()) ? 1 : 0
+      if (may !== counts.judging) {
+        if (may) log.info('this process has listened long enough to say which amphorae are silent')
+        else log.warn({ reason: listening.reason }, 'nobody is judged silent until this process has listened again')
+      }
+      counts.judging = may
       await attempt('looking for silent amphorae', async () => {
         const { given_up, held } = await judge({
           pool,
