@@ -25,6 +25,7 @@ async function main(): Promise<void> {
   await restore(agent.plugs, 0)
   await agent.listeners.resume()
   await agent.vrrp.resume().catch(error => log('keepalived does not come back', { error: String(error) }))
+  await agent.heartbeats.begin()
   server.listen({ host: settings.bind_host, port: settings.bind_port }, () => {
     log('the agent serves', { amphora: settings.amphora_id, host: settings.bind_host, port: settings.bind_port })
     agent.plugs.prepare().catch(error => log('the namespace cannot be made', { error: String(error) }))
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
     process.once(signal, () => {
       agent.listeners.letGo()
       agent.vrrp.letGo()
+      agent.heartbeats.end()
       server.close()
       server.closeAllConnections()
     })

@@ -3,16 +3,20 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
-import { type Answer, etagOf, Refusal, warningHeader } from './answer.ts'
+import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
+import type { SeenListener } from './beat.ts'
 import { run } from './command.ts'
 import { parseConfiguration } from './configuration.ts'
 import { difference } from './difference.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { fitToMachine, type Machine } from './fit.ts'
 import type { Log } from './log.ts'
+import { alive } from './masters.ts'
+import { OldWorker } from './old-worker.ts'
 import { applyOperations, deleteLeft, leftOver, verifyServers } from './runtime.ts'
-import { poolsOf } from './statistics.ts'
+import { poolsOf, type Statistics, statisticsOf } from './statistics.ts'
 import { Supervisor } from './supervisor.ts'
+import type { Totals } from './totals.ts'
 import { Turn } from './turn.ts'
 
 /** Its folder holds `haproxy.cfg` (what was uploaded last), `haproxy.running.cfg` (the same, fitted to this machine: what
@@ -30,6 +34,8 @@ export class Listener {
   #enabled = false
   /** It has served since it was enabled: what never did is not missed. */
   #served = false
+  /** The digest of the upload that haproxy is known to run. */
+  #digest: string | null = null
 
   constructor(id: string, options: ListenerOptions) {
     this.id = id
@@ -97,6 +103,7 @@ export class Listener {
       await fs.rm(this.#socket, { force: true })
       await fs.rm(path.join(this.#options.base_path, 'certs', this.id), { recursive: true, force: true })
       await fs.rm(this.#folder, { recursive: true, force: true })
+      this.#options.totals.forget(this.id)
       return { status: 200, body: { message: 'OK' } }
     })
   }
@@ -113,6 +120,15 @@ export class Listener {
   /** Null when it is not to serve. */
   get duty(): { socket: string; serving: boolean } | null {
     return this.#enabled && this.#served ? { socket: this.#socket, serving: this.#supervisor.serving } : null
+  }
+
+  /** What a heartbeat tells of it; asks haproxy, and waits for its answer no longer than that. */
+  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>> {
+    const running = this.#supervisor.running
+    const found = running ? await this.#count(limit_ms).catch(() => null) : null
+    const status = found?.status ?? null
+    const answer = found === null || status === null ? null : { status, sessions: found.sessions, pools: found.pools }
+    return { id: this.id, answer, digest: running ? this.#digest : null }
   }
 
   async entry(): Promise<ListenerEntry> {
@@ -132,7 +148,9 @@ export class Listener {
     return this.#turn.take(async () => {
       this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
       if (!this.#enabled) return
-      this.#served = (await readIfThere(this.#file('applied'))) !== null
+      const applied = await readIfThere(this.#file('applied'))
+      this.#served = applied !== null
+      this.#digest = applied?.split(' ')[1] ?? null
       const running = await readIfThere(this.#file('haproxy.running.cfg'))
       if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
       else if (running !== null) {
@@ -163,33 +181,40 @@ export class Listener {
     const { text, warnings } = fitToMachine(uploaded, this.#options.machine)
     try {
       await this.#enable()
-      const applied = this.#supervisor.running ? await this.#change(text) : await this.#begin(text)
+      const digest = md5Of(uploaded)
+      const applied = this.#supervisor.running ? await this.#change(text, digest) : await this.#begin(text, digest)
       return { applied, warnings }
     } catch (error) {
       throw new Refusal(500, { message: `Error ${action}ing haproxy`, details: (error as Error).message })
     }
   }
 
-  async #begin(text: string): Promise<Applied> {
+  async #begin(text: string, digest: string): Promise<Applied> {
     await writeWhole(this.#file('haproxy.running.cfg'), text)
+    this.#digest = digest
     await this.#start()
     return 'start'
   }
 
-  async #change(text: string): Promise<Applied> {
+  async #change(text: string, digest: string): Promise<Applied> {
     const running = (await readIfThere(this.#file('haproxy.running.cfg'))) ?? ''
     const wanted = parseConfiguration(text)
-    const known = (await readIfThere(this.#file('applied'))) === digestOf(running)
+    const known = (await readIfThere(this.#file('applied')))?.split(' ')[0] === digestOf(running)
     // A reload or an operation was under way when the agent ended last: who knows what haproxy runs.
     const found = known ? difference(parseConfiguration(running), wanted) : reloadBecause('what runs is not known')
-    if (found.kind === 'none') return 'none'
+    if (found.kind === 'none') {
+      if (digest === this.#digest) return 'none'
+      await writeWhole(this.#file('haproxy.running.cfg'), text)
+      await this.#recordApplied(text, digest)
+      return 'none'
+    }
     let reason = found.kind === 'reload' ? found.reason : ''
     if (found.kind === 'runtime') {
       try {
         await applyOperations(this.#socket, found.operations, this.#leaving)
         await verifyServers(this.#socket, wanted, this.#leaving)
         await writeWhole(this.#file('haproxy.running.cfg'), text)
-        await this.#recordApplied(text)
+        await this.#recordApplied(text, digest)
         this.#deleteLater()
         return 'runtime'
       } catch (error) {
@@ -198,16 +223,19 @@ export class Listener {
     }
     this.#options.log('reloading haproxy', { listener: this.id, reason })
     await writeWhole(this.#file('haproxy.running.cfg'), text)
+    const old = await OldWorker.hold(this.#socket)
     try {
       await this.#supervisor.reload()
     } catch (error) {
       await writeWhole(this.#file('haproxy.running.cfg'), running)
       // Some operations may have been applied, so what runs is not known.
       if (found.kind === 'runtime') await fs.rm(this.#file('applied'), { force: true })
+      old?.release()
       throw error
     }
     this.#leaving.clear()
-    await this.#recordApplied(text)
+    void old?.follow(this.id, ({ worker, counters }) => this.#options.totals.note(this.id, worker, counters))
+    await this.#recordApplied(text, digest)
     return 'reload'
   }
 
@@ -216,11 +244,12 @@ export class Listener {
     this.#leaving.clear()
     this.#served = true
     this.#options.note()
-    await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '')
+    await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '', this.#digest)
   }
 
   async #stop(): Promise<void> {
     await fs.rm(this.#file('enabled'), { force: true })
+    if (this.#supervisor.running) await this.#count(1_000).catch(() => {})
     this.#enabled = false
     this.#served = false
     this.#options.note()
@@ -234,8 +263,16 @@ export class Listener {
     this.#enabled = true
   }
 
-  async #recordApplied(text: string): Promise<void> {
-    await writeWhole(this.#file('applied'), digestOf(text))
+  async #recordApplied(text: string, digest: string | null): Promise<void> {
+    this.#digest = digest
+    await writeWhole(this.#file('applied'), `${digestOf(text)}${digest === null ? '' : ` ${digest}`}`)
+  }
+
+  async #count(limit_ms: number): Promise<Statistics> {
+    const found = await statisticsOf(this.#socket, this.id, this.#leaving, limit_ms)
+    this.#options.totals.note(this.id, found.worker, found.counters)
+    this.#options.totals.settle(this.id, worker => !alive(Number.parseInt(worker, 10)))
+    return found
   }
 
   /** A server that is out of service goes when its last connection has gone. */
@@ -260,6 +297,7 @@ export type ListenerOptions = {
   log: Log
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void
+  totals: Totals
   /** Called at the moment when it dies, and whenever it serves or is to serve no more. */
   note: () => void
 }

@@ -2,6 +2,7 @@
 import fs from 'node:fs/promises'
 import type { ListenerEntry } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
+import type { SeenListener } from './beat.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
 
 export class Listeners {
@@ -62,6 +63,16 @@ export class Listeners {
   /** Those that are to serve. */
   duties(): { socket: string; serving: boolean }[] {
     return [...this.#known.values()].flatMap(each => each.duty ?? [])
+  }
+
+  /** All that the agent knows, whether they run or not. */
+  ids(): string[] {
+    return [...this.#known.keys()]
+  }
+
+  /** What heartbeats tell of each. */
+  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>[]> {
+    return Promise.all((await this.#all()).map(each => each.look(limit_ms)))
   }
 
   async entries(): Promise<ListenerEntry[]> {

@@ -29,6 +29,8 @@ export class Sandbox {
   /** The first process, as seen from outside. */
   first_pid = 0
   agent: ChildProcess | null = null
+  /** What it boots with, beyond its name and port. */
+  boot: Omit<Parameters<typeof bootConfig>[0], 'amphora_id' | 'bind_port'> = {}
   #world: ChildProcess | null = null
   #relay: net.Server | null = null
   #authorities: { amphorae: Credentials; controllers: Credentials } | null = null
@@ -54,7 +56,7 @@ export class Sandbox {
     fs.writeFileSync(path.join(this.folder, 'client_ca.pem'), controllers.certificate_pem)
     fs.writeFileSync(
       path.join(this.folder, 'amphora-agent.conf'),
-      bootConfig({ amphora_id: this.amphora_id, bind_port: 9876 }),
+      bootConfig({ ...this.boot, amphora_id: this.amphora_id, bind_port: 9876 }),
     )
     fs.writeFileSync(path.join(this.folder, 'first.sh'), firstProcess)
     fs.writeFileSync(path.join(this.folder, 'web.mjs'), webServers)

@@ -56,8 +56,15 @@ export class Supervisor {
     if (master === null) return this.start()
     const from = this.#daemon.listen()
     const former = await this.#worker(master)
-    process.kill(master, 'SIGUSR2')
-    await this.#expectWorker(master, former, from)
+    const signal = () => alive(master) && process.kill(master, 'SIGUSR2')
+    signal()
+    // A master that has not quite finished its last reload loses the signal (measured with 2.6: every second one).
+    const repeat = setInterval(() => /Reloading HAProxy/i.test(this.#daemon.said(from)) || signal(), REPEAT_MS)
+    try {
+      await this.#expectWorker(master, former, from)
+    } finally {
+      clearInterval(repeat)
+    }
     this.#serving = true
   }
 
@@ -110,3 +117,4 @@ export type SupervisorOptions = {
 }
 
 const START_MS = 10_000
+const REPEAT_MS = 500
