@@ -18,6 +18,7 @@ import { migrate } from '../src/store/migrations.ts'
 const key = 'bench'
 const amphorae = Number(process.env.AMPHORAE ?? 20_000)
 const role = process.argv[2]
+if (role) process.on('disconnect', () => process.exit(0))
 if (role === 'receiver') receive(process.argv[3]!)
 else if (role === 'sender') send()
 else await bench()
