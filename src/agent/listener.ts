@@ -48,6 +48,7 @@ export class Listener {
       pid_file: this.#file(`${id}.pid`),
       log_file: this.#file('haproxy.log'),
       socket: this.#socket,
+      master_socket: this.#file('master.sock'),
       peer: options.peer,
       log: options.log,
       died: options.note,
@@ -234,7 +235,9 @@ export class Listener {
       throw error
     }
     this.#leaving.clear()
-    void old?.follow(this.id, ({ worker, counters }) => this.#options.totals.note(this.id, worker, counters))
+    const { totals } = this.#options
+    const note = ({ worker, counters }: Statistics) => totals.note(this.id, worker, counters)
+    void old?.follow(this.id, note, () => totals.save())
     await this.#recordApplied(text, digest)
     return 'reload'
   }
