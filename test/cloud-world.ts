@@ -152,6 +152,7 @@ export class CloudWorld {
         network_ids: ['mgmt'],
         security_group_ids: ['mgmt-group'],
         ssh_key_name: null,
+        boot_patience_s: 300,
         anti_affinity_policy: 'anti-affinity',
         vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
       },

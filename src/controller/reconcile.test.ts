@@ -102,6 +102,17 @@ describe('the runner', () => {
     expect(state.tree!.load_balancer).toMatchObject({ provisioning_status: status, reason: 'waiting for the cloud' })
   })
 
+  test('a step that waits for what never comes is parked at its deadline as well', async () => {
+    const { run, lines, state } = rig({
+      a: async (_, { pause }) => {
+        for (;;) await pause(100)
+      },
+    })
+    expect(await run()).toEqual({ kind: 'parked', soon: true })
+    expect(lines.map(line => line.kind)).toEqual(['failed'])
+    expect(state.tree?.load_balancer.reason).toBe('what it waits for has not come about')
+  })
+
   test('a failure that waiting does not mend puts the load balancer in ERROR; what stands behind it does not run', async () => {
     let ran = false
     const { run, state } = rig({

@@ -1,7 +1,7 @@
 /** The runner: brings one claimed tree to where its plan is empty, step by step, and records what each step learnt. */
 import type { Tree } from '../lbaas/tree.ts'
 import { type Due, type Facts, type Flow, nextDue, recorded, type StepContext } from './flow.ts'
-import { backoff_ms, type Classify, type Outcome, outcomeOf } from './outcome.ts'
+import { backoff_ms, type Classify, type Outcome, outcomeOf, Transient } from './outcome.ts'
 
 /** What a provider is to the engine: which flows are due for a tree, in order, and what its steps work with. */
 export type Provider<Clients> = {
@@ -108,13 +108,14 @@ async function runStep<Clients>(
   const line = (kind: JournalLine['kind'], text: string) =>
     ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind, text, generation })
   const begin_ms = around.now().getTime()
+  const until_ms = begin_ms + step.deadline_s * 1000
   const superseded = new AbortController()
   const signal = AbortSignal.any([around.signal, superseded.signal])
   const stopWatching = watchForNews(ledger, around, tree, due, superseded)
   try {
     for (let failures = 0; ; ) {
       try {
-        const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text))
+        const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text), until_ms)
         const facts = await step.ensure(tree, amphora, context)
         await ledger.record(tree, facts)
         await line('done', `took ${((around.now().getTime() - begin_ms) / 1000).toFixed(2)} s`)
@@ -210,9 +211,15 @@ function contextOf<Clients>(
   tree: Tree,
   signal: AbortSignal,
   say: (text: string) => void,
+  until_ms = Number.POSITIVE_INFINITY,
 ): StepContext<Clients> {
   const clients = provider.clients(tree, ledger.token, { claim: around.signal, step: signal })
-  return { clients, say, signal, now: around.now, pause: wait_ms => around.pause(wait_ms, signal) }
+  const pause = async (wait_ms: number) => {
+    // a condition that never comes true would hold the claim for ever
+    if (around.now().getTime() >= until_ms) throw new Transient('what it waits for has not come about')
+    await around.pause(wait_ms, signal)
+  }
+  return { clients, say, signal, now: around.now, pause }
 }
 
 /** Aborts a step that has become pointless: the load balancer is to go, the step's amphora is, or (where the flow yields)

@@ -63,6 +63,13 @@ export const declarations = {
       'replace_first',
       'Whether an amphora is deleted after its successor is ready, or before (for clouds without room for both).',
     ),
+    amp_active_retries: number(
+      30,
+      1,
+      100_000,
+      'With amp_active_wait_sec: how long a server and its agent may take to come up; then another server is made.',
+    ),
+    amp_active_wait_sec: number(10, 1, 3600, 'Seconds, times amp_active_retries.'),
     max_workers: number(5, 1, 1000, 'How many load balancers this controller works on side by side.'),
     lease_s: number(15, 2, 3600, 'How long a claim lasts without a sign of life of its controller.'),
     late_effect_s: number(

@@ -97,23 +97,29 @@ export type ListedProcess = { pid: number; args: string; userns: string }
 
 /** All processes of a stack, as the machine sees them. */
 export function processesOf(stack: Stack): ListedProcess[] {
-  const below = (pid: number): number[] => {
+  return processesBelow(stack.firstProcess())
+}
+
+/** Those that it has started, and those that they have. */
+export function processesBelow(pid: number): ListedProcess[] {
+  return pidsBelow(pid).flatMap(one => {
     try {
-      const tasks = fs.readdirSync(`/proc/${pid}/task`)
-      const children = tasks.flatMap(task => fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
-      return children.filter(child => child !== '').flatMap(child => [Number(child), ...below(Number(child))])
-    } catch {
-      return [] // it has just ended
-    }
-  }
-  return below(stack.firstProcess()).flatMap(pid => {
-    try {
-      const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-      return [{ pid, args, userns: fs.readlinkSync(`/proc/${pid}/ns/user`) }]
+      const args = fs.readFileSync(`/proc/${one}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+      return [{ pid: one, args, userns: fs.readlinkSync(`/proc/${one}/ns/user`) }]
     } catch {
       return []
     }
   })
+}
+
+function pidsBelow(pid: number): number[] {
+  try {
+    const tasks = fs.readdirSync(`/proc/${pid}/task`)
+    const children = tasks.flatMap(task => fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
+    return children.filter(child => child !== '').flatMap(child => [Number(child), ...pidsBelow(Number(child))])
+  } catch {
+    return [] // it has just ended
+  }
 }
 
 /** The user namespaces in which processes of the stack run: each server has one of its own. */

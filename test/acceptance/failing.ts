@@ -108,6 +108,23 @@ export class Ground {
     return body.ports.filter(port => address === null || port.fixed_ips.some(ip => ip.ip_address === address))
   }
 
+  /** A network of the demonstration's project. */
+  async network(name: string, cidr: string): Promise<{ id: string; subnet_id: string }> {
+    const made = await this.demo.network<{ network: { id: string } }>('POST', 'networks', { network: { name } })
+    const subnet = { network_id: made.body.network.id, cidr, ip_version: 4 }
+    const { body } = await this.demo.network<{ subnet: { id: string } }>('POST', 'subnets', { subnet })
+    return { id: made.body.network.id, subnet_id: body.subnet.id }
+  }
+
+  /** What an amphora's agent was asked to do, in order: `METHOD path status`, by its log on the server's console. That
+   *  it was asked whether it is there is left out. */
+  async callsOf(server_id: string): Promise<string[]> {
+    const action = { 'os-getConsoleOutput': {} }
+    const { body } = await this.admin.compute<{ output: string }>('POST', `v2.1/servers/${server_id}/action`, action)
+    const answered = [...body.output.matchAll(/"answered","method":"(\w+)","path":"(\S+?)","status":(\d+)/g)]
+    return answered.map(match => match.slice(1).join(' ')).filter(call => !call.startsWith('GET /0.5/info'))
+  }
+
   /** What exists is exactly what the rows account for. */
   async balanced(members: Record<string, number> = {}): Promise<void> {
     await eventually('what exists is what is recorded', async () => {

@@ -58,6 +58,7 @@ export function amphoraProvider(
       network_ids: list(options.controller_worker.amp_boot_network_list),
       security_group_ids: list(options.controller_worker.amp_secgroup_list),
       ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+      boot_patience_s: controller_worker.amp_active_retries * controller_worker.amp_active_wait_sec,
       anti_affinity_policy: nova.anti_affinity_policy,
       vrrp: {
         advert_int_s: keepalived_vrrp.vrrp_advert_int,

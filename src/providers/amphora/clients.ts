@@ -58,6 +58,8 @@ export type Choices = {
   network_ids: string[]
   security_group_ids: string[]
   ssh_key_name: string | null
+  /** How long a server and its agent may take to come up. */
+  boot_patience_s: number
   /** Of the server groups of pairs. */
   anti_affinity_policy: string
   vrrp: { advert_int_s: number; priority: { MASTER: number; BACKUP: number } }

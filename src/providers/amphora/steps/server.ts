@@ -26,10 +26,13 @@ export async function boot(amphora: Amphora, wishes: Wishes, context: StepContex
   const { clients, say } = context
   const compute_id = await ensureServer(amphora, wishes, context)
   say(`waiting for server ${compute_id}`)
-  await active(compute_id, context)
-  const lb_network_ip = await managementAddress(compute_id, clients)
-  say(`waiting for the agent at ${lb_network_ip}`)
-  await answering({ ...amphora, lb_network_ip }, context)
+  const lb_network_ip = await patiently(compute_id, context, async bounded => {
+    await active(compute_id, bounded)
+    const address = await managementAddress(compute_id, clients)
+    say(`waiting for the agent at ${address}`)
+    await answering({ ...amphora, lb_network_ip: address }, bounded)
+    return address
+  })
   await deleteTwins(amphora.id, compute_id, clients)
   const found = await clients.nova.server(compute_id)
   return {
@@ -91,6 +94,32 @@ async function ensureServer(
   return nova.createServer(body, server_group_id === null ? {} : { group: server_group_id })
 }
 
+/** Waits as long as a server may take to come up. What does not, never will: it goes, and the next try makes another. */
+async function patiently<T>(
+  compute_id: string,
+  context: StepContext<Clients>,
+  wait: (bounded: StepContext<Clients>) => Promise<T>,
+): Promise<T> {
+  const { clients, now } = context
+  const { boot_patience_s } = clients.choices
+  const until_ms = now().getTime() + boot_patience_s * 1000
+  const over = () => now().getTime() >= until_ms
+  const pause = async (wait_ms: number) => {
+    if (over()) throw new Transient('it is still being built')
+    await context.pause(wait_ms)
+  }
+  try {
+    return await wait({ ...context, pause })
+  } catch (error) {
+    if (!over()) throw error
+    await clients.nova.deleteServer(compute_id)
+    // as long as it is there it would be taken for ours again
+    for (let left = 20; left > 0 && (await clients.nova.server(compute_id)) !== null; left--) await context.pause(500)
+    const why = (error as Error).message
+    throw new Transient(`server ${compute_id} did not come up within ${boot_patience_s} s (${why}); another is made`)
+  }
+}
+
 async function active(compute_id: string, { clients, pause }: StepContext<Clients>): Promise<void> {
   for (let wait_ms = 50; ; wait_ms = Math.min(wait_ms * 1.5, 2_000)) {
     const found = await clients.nova.server(compute_id)
@@ -119,7 +148,7 @@ async function answering(amphora: Amphora, { clients, pause }: StepContext<Clien
       await agent.info()
       return
     } catch (error) {
-      // whatever it is, an agent that is just starting may still mend it; the deadline ends the wait
+      // whatever it is, an agent that is just starting may still mend it; patience ends the wait
       await pause(wait_ms).catch(() => {
         throw error
       })
