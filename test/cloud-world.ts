@@ -1,7 +1,9 @@
 /** A cloud in memory for the laws of flows: servers, ports, groups and agents, each call of which can be made to die. */
 import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
+import type { Amphora } from '../src/lbaas/amphora.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
+import { agentCalls, type Box } from './agent-world.ts'
 
 /** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. Late: the effect comes
  *  when its successors have made `behind` more calls, or are through with their work. */
@@ -11,20 +13,18 @@ export class Died extends Error {}
 
 type Port = Awaited<ReturnType<Clients['neutron']['createPort']>>
 type Group = Awaited<ReturnType<Clients['neutron']['createSecurityGroup']>>
-type Box = {
-  id: string
-  name: string
-  mac_addresses: Set<string>
-  plugged: Set<string>
-  vip: string | null
-  listeners: Map<string, { cfg: string; running: boolean }>
-}
-
 /** What exists outside the rows. `effects` counts the calls so far; `death` strikes once. */
 export class CloudWorld {
   readonly servers = new Map<string, Box>()
   readonly ports = new Map<string, Port>()
   readonly groups = new Map<string, Group>()
+  readonly server_groups = new Map<string, { id: string; name: string; policies: string[]; members: string[] }>()
+  /** Amphorae that stand by for anybody. */
+  readonly spares: Amphora[] = []
+  /** What becomes of the row of one that was taken. */
+  adopted: (spare: Amphora) => void = () => {}
+  /** No server finds a host any more. */
+  full = false
   effects = 0
   death: Death = null
   #late: { due: number; effect: () => Promise<unknown> } | null = null
@@ -44,6 +44,7 @@ export class CloudWorld {
     return {
       servers: [...this.servers.values()].map(box => ({
         vip: box.vip,
+        keepalived: box.keepalived?.running ?? false,
         plugged: box.plugged.size,
         listeners: [...box.listeners].map(([id, l]) => [id, l.running, l.cfg]).sort(),
       })),
@@ -55,6 +56,7 @@ export class CloudWorld {
           p.security_groups.length,
         ])
         .sort(),
+      server_groups: [...this.server_groups.values()].map(g => g.name),
       groups: [...this.groups.values()].map(g => [
         g.name,
         g.security_group_rules.map(r => `${r.protocol} ${r.port_range_min} ${r.remote_ip_prefix}`).sort(),
@@ -75,6 +77,14 @@ export class CloudWorld {
         server: async (id: string) => this.#shown(this.servers.get(id)),
         serversNamed: async (name: string) =>
           [...this.servers.values()].filter(b => b.name === name).map(b => this.#shown(b)!),
+        serverGroup: async (id: string) => this.server_groups.get(id) ?? null,
+        serverGroupsNamed: async (name: string) => [...this.server_groups.values()].filter(g => g.name === name),
+        createServerGroup: async (name: string, policy: string) => {
+          const id = `server-group-${this.#id()}`
+          this.server_groups.set(id, { id, name, policies: [policy], members: [] })
+          return id
+        },
+        deleteServerGroup: async (id: string) => void this.server_groups.delete(id),
         createServer: async (body: { name: string }) => this.#boot(body.name),
         deleteServer: async (id: string) => this.#end(id),
         interfaces: async (id: string) =>
@@ -90,8 +100,10 @@ export class CloudWorld {
                 }))
             : null,
         attach: async (server_id: string, port_id: string) => this.#attach(server_id, port_id),
-        detach: async (_server_id: string, port_id: string) => {
-          this.#unplug(this.ports.get(port_id)!)
+        detach: async (server_id: string, port_id: string) => {
+          const port = this.ports.get(port_id)
+          if (port?.device_id !== server_id) return // accepted, and nothing happens
+          this.#unplug(port)
           this.#change(port_id, { device_id: '', device_owner: '' })
         },
       }) as unknown as Clients['nova'],
@@ -135,12 +147,22 @@ export class CloudWorld {
       issueCertificate: async id => ({ pem: `certificate of ${id}`, expires_at: new Date(2e12) }),
       bootFiles: () => [],
       choices: {
-        image_tag: 'amphora',
         image_owner_id: null,
         flavor_id: '65',
         network_ids: ['mgmt'],
         security_group_ids: ['mgmt-group'],
         ssh_key_name: null,
+        boot_patience_s: 300,
+        anti_affinity_policy: 'anti-affinity',
+        vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
+      },
+      imageTag: async () => 'amphora',
+      adoptSpare: async place => {
+        const spare = this.spares.shift()
+        if (!spare) return null
+        Object.assign(spare, { ...place, status: 'ALLOCATED' })
+        this.adopted(spare)
+        return spare
       },
       newId: () => `amphora-${++this.#amphorae}`,
     }
@@ -159,51 +181,15 @@ export class CloudWorld {
     if (box?.plugged.delete(port.mac_address) && box.vip && port.name.startsWith('octavia-lb-vrrp')) box.vip = null
   }
 
+  /** The agent at a management address, if anybody answers there. */
   #agent(address: string | null): Agent {
     const box = () => {
       const port = [...this.ports.values()].find(p => p.network_id === 'mgmt' && p.fixed_ips[0]?.ip_address === address)
       const found = port && this.servers.get(port.device_id)
-      if (!found) throw new AgentError(0, 'unavailable', 'nobody answers')
+      if (!found || found.dead) throw new AgentError(0, 'unavailable', 'nobody answers')
       return found
     }
-    const listener = (id: string) => {
-      const found = box().listeners.get(id)
-      if (!found) throw new AgentError(404, 'not_found', 'Listener Not Found')
-      return found
-    }
-    return this.#mortal({
-      info: async () => ({ hostname: box().name, haproxy_version: '2.6', api_version: '0.5' }),
-      interface: async (ip: string) => {
-        if (box().vip !== ip) throw new AgentError(404, 'not_found', 'Error interface not found for IP address')
-        return { message: 'OK', interface: 'eth1' }
-      },
-      listeners: async () =>
-        [...box().listeners].map(([uuid, l]) => ({ uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: '' })),
-      listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
-      uploadListener: async (id: string, cfg: string) => {
-        box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
-        return { etag: null, warning: null }
-      },
-      startListener: async (id: string) => {
-        listener(id).running = true
-      },
-      reloadListener: async (id: string) => void listener(id),
-      deleteListener: async (id: string) => {
-        listener(id)
-        box().listeners.delete(id)
-      },
-      plugVip: async (vip: string, { mac_address }: { mac_address: string }) => {
-        this.#plug(box(), mac_address)
-        box().vip = vip
-      },
-      plugNetwork: async ({ mac_address }: { mac_address: string }) => this.#plug(box(), mac_address),
-    }) as unknown as Agent
-  }
-
-  #plug(box: Box, mac: string): void {
-    if (box.plugged.has(mac)) throw new AgentError(409, 'conflict', 'Interface already exists')
-    if (!box.mac_addresses.has(mac)) throw new AgentError(404, 'not_ready', 'No suitable network interface found')
-    box.plugged.add(mac)
+    return this.#mortal(agentCalls(box, () => [...this.ports.values()])) as unknown as Agent
   }
 
   /** Every call counts; the one that the death names has its effect, or not yet, or not at all, and does not come back. */
@@ -226,8 +212,10 @@ export class CloudWorld {
   }
 
   #boot(name: string): string {
+    if (this.full) throw new CloudError('compute', 403, 'forbidden', 'No valid host was found.', null)
     const id = `server-${this.#id()}`
-    this.servers.set(id, { id, name, mac_addresses: new Set(), plugged: new Set(), vip: null, listeners: new Map() })
+    const nothing = { plugged: new Set<string>(), vip: null, keepalived: null, dead: false, listeners: new Map() }
+    this.servers.set(id, { id, name, mac_addresses: new Set(), ...nothing })
     const port = this.#newPort({ network_id: 'mgmt', name: '', device_owner: 'compute:nova' })
     this.#change(port.id, { device_id: id })
     return id
@@ -281,7 +269,7 @@ export class CloudWorld {
       status: 'DOWN',
       ...body,
       id,
-      fixed_ips: [{ subnet_id: 'subnet', ip_address: `10.0.0.${number}` }],
+      fixed_ips: [{ subnet_id: 'subnet', ip_address: body.fixed_ips?.[0]?.ip_address ?? `10.0.0.${number}` }],
     }
     this.ports.set(id, port)
     return port

@@ -66,7 +66,10 @@ describe('who may ask what', () => {
       message: expect.stringMatching(/^404/),
     })
     await expect(client.listener(L2)).rejects.toMatchObject({ status: 404, details: `No listener with UUID: ${L2}` })
-    await expect(client.startVrrp()).rejects.toMatchObject({ status: 404 })
+    await expect(client.startVrrp()).rejects.toMatchObject({
+      status: 500,
+      message: 'Failed to start keepalived service',
+    })
     await expect(client.startListener(L2)).rejects.toMatchObject({ kind: 'not_found', message: 'Listener Not Found' })
     await expect(client.interface('nonsense')).rejects.toMatchObject({ status: 400, message: 'Invalid IP address' })
   })
@@ -266,9 +269,9 @@ describe('death', () => {
 
 describe('in the end', () => {
   test('a new certificate is used at once, and one that is none is refused', async () => {
-    await expect(client.uploadCertificate('nonsense')).rejects.toMatchObject({ status: 400 })
+    await expect(client.renewCertificate('nonsense')).rejects.toMatchObject({ status: 400 })
     const renewed = await sandbox.amphoraCertificate()
-    await client.uploadCertificate(serverPem(renewed))
+    await client.renewCertificate(serverPem(renewed))
     expect(sandbox.read('/etc/octavia/certs/server.pem')).toBe(serverPem(renewed))
     const anew = await sandbox.client()
     expect(await anew.info()).toMatchObject({ api_version: '0.5' })

@@ -8,8 +8,10 @@ import { Fence } from './fence.ts'
 import { log } from './log.ts'
 import type { Plugs } from './plug.ts'
 import { makeServer, renewCertificate } from './server.ts'
+import { CHECK_MODE, checkSockets } from './vrrp-scripts.ts'
 
-await main()
+if (process.argv[2] === CHECK_MODE) process.exitCode = await checkSockets(process.argv.slice(3))
+else await main()
 
 /** Puts the network and the listeners back first, then answers controllers. When it ends, haproxy goes on. */
 async function main(): Promise<void> {
@@ -22,6 +24,8 @@ async function main(): Promise<void> {
   endpoints = agent.endpoints
   await restore(agent.plugs, 0)
   await agent.listeners.resume()
+  await agent.vrrp.resume().catch(error => log('keepalived does not come back', { error: String(error) }))
+  await agent.heartbeats.begin()
   server.listen({ host: settings.bind_host, port: settings.bind_port }, () => {
     log('the agent serves', { amphora: settings.amphora_id, host: settings.bind_host, port: settings.bind_port })
     agent.plugs.prepare().catch(error => log('the namespace cannot be made', { error: String(error) }))
@@ -33,6 +37,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       agent.listeners.letGo()
+      agent.vrrp.letGo()
+      agent.heartbeats.end()
       server.close()
       server.closeAllConnections()
     })

@@ -1,16 +1,20 @@
 /** The endpoints of REST 0.5, and what each of them calls. */
 import { isIP } from 'node:net'
+import path from 'node:path'
 import { createSecureContext } from 'node:tls'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import { type Applied, type Details, PREFIX, peerName } from '../amphora/rest.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { writeWhole } from './files.ts'
 import { thisMachine } from './fit.ts'
+import { HeartbeatSender } from './heartbeat-sender.ts'
 import { Listeners } from './listeners.ts'
 import type { Log } from './log.ts'
 import { aboutMachine, machineDetails } from './machine.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
 import { Plugs } from './plug.ts'
+import { Totals } from './totals.ts'
+import { Vrrp } from './vrrp.ts'
 
 export type Endpoint = {
   method: 'GET' | 'PUT' | 'POST' | 'DELETE'
@@ -19,22 +23,40 @@ export type Endpoint = {
   answer: (params: string[], body: Buffer) => Promise<Answer> | Answer
 }
 
-export type Agent = { endpoints: Endpoint[]; plugs: Plugs; listeners: Listeners }
+export type Agent = {
+  endpoints: Endpoint[]
+  plugs: Plugs
+  listeners: Listeners
+  vrrp: Vrrp
+  heartbeats: HeartbeatSender
+}
 
 /** `renewed` is called after the agent's own certificate has been replaced on disk. */
 export async function makeAgent(settings: AgentSettings, log: Log, renewed: () => Promise<void>): Promise<Agent> {
   const applied: Record<Applied, number> = { none: 0, runtime: 0, reload: 0, start: 0 }
+  const totals = new Totals(path.join(settings.base_path, 'stats_counters.json'), log)
+  await totals.load()
   const plugs = new Plugs(settings, log)
-  const listeners = new Listeners({
+  const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
-    peer: await peerName(settings.amphora_id),
+    peer: peerName(settings.amphora_id),
     machine: thisMachine(),
     log,
+    totals,
     count: how => {
       applied[how]++
     },
+    note: () => vrrp.note(),
+    noted: () => vrrp.noteListeners(),
   })
+  const vrrp = new Vrrp({
+    base_path: settings.base_path,
+    agent: [process.execPath, process.argv[1]!],
+    listeners: () => listeners.duties(),
+    log,
+  })
+  const heartbeats = new HeartbeatSender({ settings, listeners, totals, vrrp, log })
   const about = await aboutMachine(settings.haproxy_cmd)
 
   const details = async (): Promise<Details> => {
@@ -49,6 +71,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       haproxy_count: entries.filter(each => each.status === 'ACTIVE').length,
       listeners: entries.map(each => each.uuid),
       applied,
+      vrrp: vrrp.details(),
     }
   }
 
@@ -70,6 +93,8 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       path: at(`/listeners/${id}/([A-Za-z]+)`),
       answer: ([listener, action]) => listeners.act(listener!, action!),
     },
+    { method: 'PUT', path: at('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
+    { method: 'PUT', path: at('/vrrp/([A-Za-z]+)'), answer: ([action]) => vrrp.act(action!) },
     { method: 'POST', path: at('/plug/vip/([^/]+)'), answer: ([vip], body) => plugs.vip(vip!, body) },
     { method: 'POST', path: at('/plug/network'), answer: (_, body) => plugs.network(body) },
     {
@@ -83,7 +108,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       },
     },
   ]
-  return { endpoints, plugs, listeners }
+  return { endpoints, plugs, listeners, vrrp, heartbeats }
 }
 
 /** Ids name folders: nothing in them may lead elsewhere. */

@@ -3,16 +3,20 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
-import { type Answer, Refusal } from './answer.ts'
+import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
+import type { SeenListener } from './beat.ts'
 import { run } from './command.ts'
 import { parseConfiguration } from './configuration.ts'
 import { difference } from './difference.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { fitToMachine, type Machine } from './fit.ts'
 import type { Log } from './log.ts'
+import { alive } from './masters.ts'
+import { OldWorker } from './old-worker.ts'
 import { applyOperations, deleteLeft, leftOver, verifyServers } from './runtime.ts'
-import { poolsOf } from './statistics.ts'
+import { poolsOf, type Statistics, statisticsOf } from './statistics.ts'
 import { Supervisor } from './supervisor.ts'
+import type { Totals } from './totals.ts'
 import { Turn } from './turn.ts'
 
 /** Its folder holds `haproxy.cfg` (what was uploaded last), `haproxy.running.cfg` (the same, fitted to this machine: what
@@ -28,6 +32,10 @@ export class Listener {
   #leaving = new Set<string>()
   #deletion: NodeJS.Timeout | null = null
   #enabled = false
+  /** It has served since it was enabled: what never did is not missed. */
+  #served = false
+  /** The digest of the upload that haproxy is known to run. */
+  #digest: string | null = null
 
   constructor(id: string, options: ListenerOptions) {
     this.id = id
@@ -40,8 +48,10 @@ export class Listener {
       pid_file: this.#file(`${id}.pid`),
       log_file: this.#file('haproxy.log'),
       socket: this.#socket,
+      master_socket: this.#file('master.sock'),
       peer: options.peer,
       log: options.log,
+      died: options.note,
       restart: () => this.#turn.take(() => this.#start()),
     })
   }
@@ -94,6 +104,7 @@ export class Listener {
       await fs.rm(this.#socket, { force: true })
       await fs.rm(path.join(this.#options.base_path, 'certs', this.id), { recursive: true, force: true })
       await fs.rm(this.#folder, { recursive: true, force: true })
+      this.#options.totals.forget(this.id)
       return { status: 200, body: { message: 'OK' } }
     })
   }
@@ -105,6 +116,20 @@ export class Listener {
   get status(): ListenerStatus {
     if (this.#supervisor.running) return 'ACTIVE'
     return this.#enabled ? 'ERROR' : 'OFFLINE'
+  }
+
+  /** Null when it is not to serve. */
+  get duty(): { socket: string; serving: boolean } | null {
+    return this.#enabled && this.#served ? { socket: this.#socket, serving: this.#supervisor.serving } : null
+  }
+
+  /** What a heartbeat tells of it; asks haproxy, and waits for its answer no longer than that. */
+  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>> {
+    const running = this.#supervisor.running
+    const found = running ? await this.#count(limit_ms).catch(() => null) : null
+    const status = found?.status ?? null
+    const answer = found === null || status === null ? null : { status, sessions: found.sessions, pools: found.pools }
+    return { id: this.id, answer, digest: running ? this.#digest : null }
   }
 
   async entry(): Promise<ListenerEntry> {
@@ -124,6 +149,9 @@ export class Listener {
     return this.#turn.take(async () => {
       this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
       if (!this.#enabled) return
+      const applied = await readIfThere(this.#file('applied'))
+      this.#served = applied !== null
+      this.#digest = applied?.split(' ')[1] ?? null
       const running = await readIfThere(this.#file('haproxy.running.cfg'))
       if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
       else if (running !== null) {
@@ -154,33 +182,40 @@ export class Listener {
     const { text, warnings } = fitToMachine(uploaded, this.#options.machine)
     try {
       await this.#enable()
-      const applied = this.#supervisor.running ? await this.#change(text) : await this.#begin(text)
+      const digest = md5Of(uploaded)
+      const applied = this.#supervisor.running ? await this.#change(text, digest) : await this.#begin(text, digest)
       return { applied, warnings }
     } catch (error) {
       throw new Refusal(500, { message: `Error ${action}ing haproxy`, details: (error as Error).message })
     }
   }
 
-  async #begin(text: string): Promise<Applied> {
+  async #begin(text: string, digest: string): Promise<Applied> {
     await writeWhole(this.#file('haproxy.running.cfg'), text)
+    this.#digest = digest
     await this.#start()
     return 'start'
   }
 
-  async #change(text: string): Promise<Applied> {
+  async #change(text: string, digest: string): Promise<Applied> {
     const running = (await readIfThere(this.#file('haproxy.running.cfg'))) ?? ''
     const wanted = parseConfiguration(text)
-    const known = (await readIfThere(this.#file('applied'))) === digestOf(running)
+    const known = (await readIfThere(this.#file('applied')))?.split(' ')[0] === digestOf(running)
     // A reload or an operation was under way when the agent ended last: who knows what haproxy runs.
     const found = known ? difference(parseConfiguration(running), wanted) : reloadBecause('what runs is not known')
-    if (found.kind === 'none') return 'none'
+    if (found.kind === 'none') {
+      if (digest === this.#digest) return 'none'
+      await writeWhole(this.#file('haproxy.running.cfg'), text)
+      await this.#recordApplied(text, digest)
+      return 'none'
+    }
     let reason = found.kind === 'reload' ? found.reason : ''
     if (found.kind === 'runtime') {
       try {
         await applyOperations(this.#socket, found.operations, this.#leaving)
         await verifyServers(this.#socket, wanted, this.#leaving)
         await writeWhole(this.#file('haproxy.running.cfg'), text)
-        await this.#recordApplied(text)
+        await this.#recordApplied(text, digest)
         this.#deleteLater()
         return 'runtime'
       } catch (error) {
@@ -189,28 +224,38 @@ export class Listener {
     }
     this.#options.log('reloading haproxy', { listener: this.id, reason })
     await writeWhole(this.#file('haproxy.running.cfg'), text)
+    const old = await OldWorker.hold(this.#socket)
     try {
       await this.#supervisor.reload()
     } catch (error) {
       await writeWhole(this.#file('haproxy.running.cfg'), running)
       // Some operations may have been applied, so what runs is not known.
       if (found.kind === 'runtime') await fs.rm(this.#file('applied'), { force: true })
+      old?.release()
       throw error
     }
     this.#leaving.clear()
-    await this.#recordApplied(text)
+    const { totals } = this.#options
+    const note = ({ worker, counters }: Statistics) => totals.note(this.id, worker, counters)
+    void old?.follow(this.id, note, () => totals.save())
+    await this.#recordApplied(text, digest)
     return 'reload'
   }
 
   async #start(): Promise<void> {
     await this.#supervisor.start()
     this.#leaving.clear()
-    await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '')
+    this.#served = true
+    this.#options.note()
+    await this.#recordApplied((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '', this.#digest)
   }
 
   async #stop(): Promise<void> {
     await fs.rm(this.#file('enabled'), { force: true })
+    if (this.#supervisor.running) await this.#count(1_000).catch(() => {})
     this.#enabled = false
+    this.#served = false
+    this.#options.note()
     if (this.#deletion !== null) clearTimeout(this.#deletion)
     await this.#supervisor.stop()
     this.#leaving.clear()
@@ -221,8 +266,16 @@ export class Listener {
     this.#enabled = true
   }
 
-  async #recordApplied(text: string): Promise<void> {
-    await writeWhole(this.#file('applied'), digestOf(text))
+  async #recordApplied(text: string, digest: string | null): Promise<void> {
+    this.#digest = digest
+    await writeWhole(this.#file('applied'), `${digestOf(text)}${digest === null ? '' : ` ${digest}`}`)
+  }
+
+  async #count(limit_ms: number): Promise<Statistics> {
+    const found = await statisticsOf(this.#socket, this.id, this.#leaving, limit_ms)
+    this.#options.totals.note(this.id, found.worker, found.counters)
+    this.#options.totals.settle(this.id, worker => !alive(Number.parseInt(worker, 10)))
+    return found
   }
 
   /** A server that is out of service goes when its last connection has gone. */
@@ -247,6 +300,9 @@ export type ListenerOptions = {
   log: Log
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void
+  totals: Totals
+  /** Called at the moment when it dies, and whenever it serves or is to serve no more. */
+  note: () => void
 }
 
 type Outcome = { applied: Applied; warnings: string[] }
@@ -259,14 +315,6 @@ function reloadBecause(reason: string): { kind: 'reload'; reason: string } {
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
-}
-
-function etagOf(body: Buffer): string {
-  return `"${createHash('md5').update(body).digest('hex')}"`
-}
-
-function warningHeader(warnings: string[]): Record<string, string> {
-  return warnings.length === 0 ? {} : { 'X-Ottavia-Warning': warnings.join('; ') }
 }
 
 function typeOf(text: string): string {

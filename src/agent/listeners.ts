@@ -2,14 +2,15 @@
 import fs from 'node:fs/promises'
 import type { ListenerEntry } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
+import type { SeenListener } from './beat.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
 
 export class Listeners {
-  readonly #options: ListenerOptions
+  readonly #options: ListenersOptions
   /** Once known, always known: the turns of one id must not be taken in two places. */
   readonly #known = new Map<string, Listener>()
 
-  constructor(options: ListenerOptions) {
+  constructor(options: ListenersOptions) {
     this.#options = options
   }
 
@@ -41,15 +42,37 @@ export class Listeners {
     if (wanted !== 'start' && wanted !== 'stop' && wanted !== 'reload') {
       throw new Refusal(400, { message: 'Invalid Request', details: `Unknown action: ${action}` })
     }
-    return (await this.#existing(listener_id))[wanted]()
+    const listener = await this.#existing(listener_id)
+    try {
+      return await listener[wanted]()
+    } finally {
+      await this.#options.noted()
+    }
   }
 
   async remove(listener_id: string): Promise<Answer> {
-    return (await this.#existing(listener_id)).remove()
+    const answer = await (await this.#existing(listener_id)).remove()
+    await this.#options.noted()
+    return answer
   }
 
   async details(listener_id: string): Promise<Answer> {
     return { status: 200, body: await (await this.#existing(listener_id)).details() }
+  }
+
+  /** Those that are to serve. */
+  duties(): { socket: string; serving: boolean }[] {
+    return [...this.#known.values()].flatMap(each => each.duty ?? [])
+  }
+
+  /** All that the agent knows, whether they run or not. */
+  ids(): string[] {
+    return [...this.#known.keys()]
+  }
+
+  /** What heartbeats tell of each. */
+  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>[]> {
+    return Promise.all((await this.#all()).map(each => each.look(limit_ms)))
   }
 
   async entries(): Promise<ListenerEntry[]> {
@@ -74,4 +97,9 @@ export class Listeners {
     if (await listener.exists()) return listener
     throw new Refusal(404, { message: 'Listener Not Found', details: `No listener with UUID: ${listener_id}` })
   }
+}
+
+export type ListenersOptions = ListenerOptions & {
+  /** Called after an action has changed which listeners are to serve. */
+  noted: () => Promise<void>
 }

@@ -28,7 +28,15 @@ describe('VIP', () => {
         routes: [],
         mtu: null,
       },
+      keepalived_owns: [],
     })
+  })
+
+  test('is keepalived’s in a pair', () => {
+    const owned = (change: object) => readVipRequest('10.0.0.10', body({ ...good, ...change })).keepalived_owns
+    expect(owned({ topology: 'ACTIVE_STANDBY' })).toEqual(['10.0.0.10'])
+    expect(owned({ topology: 'SINGLE' })).toEqual([])
+    expect(owned({ topology: 'ACTIVE_STANDBY', vrrp_ip: undefined })).toEqual([])
   })
 
   test('is the interface’s own address where there is no other', () => {

@@ -4,7 +4,12 @@ import type { Route } from '../amphora/rest.ts'
 import { frameworkError, Refusal } from './answer.ts'
 import type { Addressing } from './interface-file.ts'
 
-export type PlugRequest = { mac_address: string; addressing: Addressing }
+export type PlugRequest = {
+  mac_address: string
+  addressing: Addressing
+  /** Addresses that keepalived puts on the interface and takes off again. */
+  keepalived_owns: string[]
+}
 
 /** The VIP beside the amphora's own address; without the latter (a controller of Mitaka) it is the interface's own. */
 export function readVipRequest(vip: string, body: Buffer): PlugRequest {
@@ -26,6 +31,7 @@ export function readVipRequest(vip: string, body: Buffer): PlugRequest {
       ]
   return {
     mac_address: macOf(mac_address, invalid),
+    keepalived_owns: request.topology === 'ACTIVE_STANDBY' && !alone ? [vip] : [],
     addressing: {
       addresses,
       gateway,
@@ -49,7 +55,7 @@ export function readNetworkRequest(body: Buffer): PlugRequest {
     addressing.addresses.push({ address: each.ip_address, prefix_length: prefixOf(each.subnet_cidr, invalid) })
     addressing.routes.push(...routesOf(each.host_routes, invalid))
   }
-  return { mac_address, addressing }
+  return { mac_address, addressing, keepalived_owns: [] }
 }
 
 type Refuse = () => Refusal

@@ -8,8 +8,8 @@ import { readIfThere, writeWhole } from './files.ts'
 import { type Addressing, parseInterfaceFile, renderInterfaceFile } from './interface-file.ts'
 import type { Log } from './log.ts'
 import { ensureNamespace, interfacesIn, moveIn, NAMESPACE, type NetworkInterface } from './namespace.ts'
-import { readNetworkRequest, readVipRequest } from './plug-request.ts'
-import { readPlugged, recordPlugged } from './plugged.ts'
+import { type PlugRequest, readNetworkRequest, readVipRequest } from './plug-request.ts'
+import { readOwned, readPlugged, recordOwned, recordPlugged } from './plugged.ts'
 import { Turn } from './turn.ts'
 
 export class Plugs {
@@ -25,14 +25,14 @@ export class Plugs {
   /** POST /plug/vip/<vip>. Answers 409 when it was so already, and makes sure first that it really is. */
   async vip(vip: string, body: Buffer): Promise<Answer> {
     const request = readVipRequest(vip, body)
-    const name = await this.#plug(request.mac_address, request.addressing, 'eth1', 'Error plugging VIP')
+    const name = await this.#plug(request, 'eth1', 'Error plugging VIP')
     return { status: 202, body: { message: 'OK', details: `VIP ${vip} plugged on interface ${name}` } }
   }
 
   /** POST /plug/network. */
   async network(body: Buffer): Promise<Answer> {
     const request = readNetworkRequest(body)
-    const name = await this.#plug(request.mac_address, request.addressing, null, 'Error plugging network')
+    const name = await this.#plug(request, null, 'Error plugging network')
     return { status: 202, body: { message: 'OK', details: `Plugged on interface ${name}` } }
   }
 
@@ -51,7 +51,7 @@ export class Plugs {
         try {
           await ensureNamespace()
           const there = await this.#bringIn(mac_address, name)
-          if (there) await this.#configure(name, parseInterfaceFile(text))
+          if (there) await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
           else missing.push(mac_address)
         } catch (error) {
           this.#log('an interface could not be put back', { mac_address, name, error: String(error) })
@@ -62,7 +62,8 @@ export class Plugs {
     })
   }
 
-  #plug(mac_address: string, addressing: Addressing, wanted_name: string | null, failure: string): Promise<string> {
+  #plug(request: PlugRequest, wanted_name: string | null, failure: string): Promise<string> {
+    const { mac_address, addressing, keepalived_owns } = request
     return this.#turn.take(async () => {
       try {
         await ensureNamespace()
@@ -75,14 +76,19 @@ export class Plugs {
         }
         const name = there?.ifname ?? (await this.#freeName(mac_address, wanted_name, inside, outside))
         const text = renderInterfaceFile(name, addressing)
-        const same = there !== undefined && (await readIfThere(this.#fileOf(name))) === text
+        const owned = await this.#ownedOf(mac_address)
+        const same =
+          there !== undefined &&
+          (await readIfThere(this.#fileOf(name))) === text &&
+          owned.join() === keepalived_owns.join()
         // On disk before the machine changes: what is cut off here is completed by the next call, or after a reboot.
         await this.#copySystemConfiguration()
         await writeWhole(this.#fileOf(name), text, 0o644)
+        await recordOwned(this.#owned, mac_address, keepalived_owns)
         await recordPlugged(this.#plugged, { mac_address, name })
         if (arrived !== undefined) await moveIn(arrived.ifname, name)
         else if (!same) await clear(name)
-        await this.#configure(name, addressing)
+        await this.#configure(name, addressing, keepalived_owns)
         if (same) throw new Refusal(409, { message: 'Interface already exists' })
         return name
       } catch (error) {
@@ -117,11 +123,13 @@ export class Plugs {
     return true
   }
 
-  /** Addresses come before the link is up, because it announces them when it comes up. */
-  async #configure(name: string, { addresses, gateway, routes, mtu }: Addressing): Promise<void> {
+  /** Addresses come before the link is up, because it announces them when it comes up. A VIP of keepalived's is left as
+   *  it is: two amphorae of a pair would answer for it. */
+  async #configure(name: string, { addresses, gateway, routes, mtu }: Addressing, owned: string[]): Promise<void> {
+    const own = addresses.filter(({ address }) => !owned.includes(address))
     const lines = [
       ...(mtu === null ? [] : [`link set dev ${name} mtu ${mtu}`]),
-      ...addresses.map(({ address, prefix_length }) => {
+      ...own.map(({ address, prefix_length }) => {
         return `addr replace ${address}/${prefix_length} dev ${name}${address.includes(':') ? ' nodad' : ''}`
       }),
       `link set dev ${name} up`,
@@ -145,6 +153,15 @@ export class Plugs {
     const loopback = 'auto lo\niface lo inet loopback\n'
     const rest = `source ${path.join(this.#settings.agent_server_network_dir, '*.cfg')}\n`
     await writeWhole(path.join(folder, 'interfaces'), `${loopback}${rest}`, 0o644)
+  }
+
+  async #ownedOf(mac_address: string): Promise<string[]> {
+    const all = await readOwned(this.#owned)
+    return all.filter(each => each.mac_address === mac_address).map(each => each.address)
+  }
+
+  get #owned(): string {
+    return path.join(this.#settings.base_path, 'keepalived_addresses')
   }
 
   get #plugged(): string {

@@ -1,4 +1,4 @@
-/** plugged_interfaces: which interface of the namespace has which MAC, so that a reboot can put them back. */
+/** Which interface of the namespace has which MAC, so that a reboot can put them back, and whose VIPs are keepalived's. */
 import { readIfThere, writeWhole } from './files.ts'
 
 export type Plugged = { mac_address: string; name: string }
@@ -19,4 +19,17 @@ export async function recordPlugged(file: string, entry: Plugged): Promise<void>
   )
   const lines = [...others, entry].map(({ mac_address, name }) => `${mac_address} ${name}\n`)
   await writeWhole(file, lines.join(''), 0o644)
+}
+
+/** Addresses of keepalived's, by MAC; lines of `<mac> <address>`. */
+export async function readOwned(file: string): Promise<{ mac_address: string; address: string }[]> {
+  return (await readPlugged(file)).map(({ mac_address, name }) => ({ mac_address, address: name }))
+}
+
+export async function recordOwned(file: string, mac_address: string, addresses: string[]): Promise<void> {
+  const all = await readOwned(file)
+  const others = all.filter(each => each.mac_address !== mac_address)
+  if (addresses.length === 0 && others.length === all.length) return
+  const mine = addresses.map(address => ({ mac_address, address }))
+  await writeWhole(file, [...others, ...mine].map(each => `${each.mac_address} ${each.address}\n`).join(''), 0o644)
 }

@@ -4,11 +4,11 @@ import type { Configuration, Server } from './configuration.ts'
 import type { Operation } from './difference.ts'
 
 /** Sends one command and resolves with haproxy's answer, trimmed. */
-export function ask(socket_path: string, command: string): Promise<string> {
+export function ask(socket_path: string, command: string, timeout_ms = 5_000): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
     const socket = net.connect(socket_path, () => socket.write(`${command}\n`))
-    socket.setEncoding('utf8').setTimeout(5_000, () => socket.destroy(new Error('haproxy does not answer')))
+    socket.setEncoding('utf8').setTimeout(timeout_ms, () => socket.destroy(new Error('haproxy does not answer')))
     socket.on('data', text => {
       answer += text
     })

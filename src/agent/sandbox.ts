@@ -29,9 +29,19 @@ export class Sandbox {
   /** The first process, as seen from outside. */
   first_pid = 0
   agent: ChildProcess | null = null
+  /** What it boots with, beyond its name and port. */
+  boot: Omit<Parameters<typeof bootConfig>[0], 'amphora_id' | 'bind_port'> = {}
   #world: ChildProcess | null = null
   #relay: net.Server | null = null
   #authorities: { amphorae: Credentials; controllers: Credentials } | null = null
+  readonly amphora_id: string
+  readonly #beside: Sandbox | null
+
+  /** `beside`: another machine, open by then, whose `lan` it shares. */
+  constructor(amphora_id = AMPHORA_ID, beside: Sandbox | null = null) {
+    this.amphora_id = amphora_id
+    this.#beside = beside
+  }
 
   async open(): Promise<void> {
     const validity = {
@@ -46,7 +56,7 @@ export class Sandbox {
     fs.writeFileSync(path.join(this.folder, 'client_ca.pem'), controllers.certificate_pem)
     fs.writeFileSync(
       path.join(this.folder, 'amphora-agent.conf'),
-      bootConfig({ amphora_id: AMPHORA_ID, bind_port: 9876 }),
+      bootConfig({ ...this.boot, amphora_id: this.amphora_id, bind_port: 9876 }),
     )
     fs.writeFileSync(path.join(this.folder, 'first.sh'), firstProcess)
     fs.writeFileSync(path.join(this.folder, 'web.mjs'), webServers)
@@ -54,14 +64,13 @@ export class Sandbox {
     fs.writeFileSync(path.join(this.folder, 'load.mjs'), load)
     const bundler = path.resolve(import.meta.dirname, '../../scripts/bundle-agent.mjs')
     await succeed([process.execPath, bundler, path.join(this.folder, 'agent.mjs')])
-    const unshare = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child']
-    this.#world = spawn(
-      'unshare',
-      [...unshare, 'sh', path.join(this.folder, 'first.sh'), this.folder, process.execPath],
-      {
-        stdio: ['pipe', 'inherit', 'inherit'],
-      },
-    )
+    const user = this.#beside === null ? ['--user', '--map-root-user'] : []
+    const unshare = ['unshare', ...user, '--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child']
+    const lan = this.#beside === null ? 'own' : 'shared'
+    const first = [...unshare, 'sh', path.join(this.folder, 'first.sh'), this.folder, process.execPath, lan]
+    // A pid namespace inside the other's would show it our processes.
+    const argv = this.#beside?.inside(first, ['-U', '--preserve-credentials', '-m']) ?? first
+    this.#world = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'inherit', 'inherit'] })
     await until(() => {
       if (this.#world?.exitCode != null) throw new Error('the sandbox ended at once')
       return fs.existsSync(path.join(this.folder, 'relay'))
@@ -72,18 +81,23 @@ export class Sandbox {
 
   async close(): Promise<void> {
     this.#relay?.close()
-    const world = this.#world
-    if (world !== null && world.exitCode === null) {
-      const gone = new Promise(resolve => world.once('exit', resolve))
-      world.kill('SIGKILL')
-      await gone
-    }
+    await this.kill()
     fs.rmSync(this.folder, { recursive: true })
   }
 
+  /** Ends everything inside at once. */
+  async kill(): Promise<void> {
+    const world = this.#world
+    if (world === null || world.exitCode !== null || world.signalCode !== null) return
+    const gone = new Promise(resolve => world.once('exit', resolve))
+    world.kill('SIGKILL')
+    // nsenter takes nobody with it.
+    if (this.#beside !== null) process.kill(this.first_pid, 'SIGKILL')
+    await gone
+  }
+
   /** A command line that runs inside. */
-  inside(argv: string[]): string[] {
-    const namespaces = ['-U', '--preserve-credentials', '-m', '-n', '-p', '-i']
+  inside(argv: string[], namespaces = ['-U', '--preserve-credentials', '-m', '-n', '-p', '-i']): string[] {
     return ['nsenter', '-t', String(this.first_pid), ...namespaces, ...argv]
   }
 
@@ -175,7 +189,7 @@ export class Sandbox {
   }
 
   amphoraCertificate(): Promise<Credentials> {
-    return this.#issue('amphorae', AMPHORA_ID)
+    return this.#issue('amphorae', this.amphora_id)
   }
 
   /** A client with a certificate of that authority; `controllers` is the right one. */
@@ -184,7 +198,7 @@ export class Sandbox {
     return new AmphoraClient({
       host: '127.0.0.1',
       port: await this.#port(),
-      amphora_id: AMPHORA_ID,
+      amphora_id: this.amphora_id,
       ca_pem: this.#authorities!.amphorae.certificate_pem,
       client_cert_pem: certificate_pem,
       client_key_pem: private_key_pem,
@@ -193,7 +207,7 @@ export class Sandbox {
   }
 
   async #issue(authority: 'controllers' | 'amphorae', name: string): Promise<Credentials> {
-    const issue = name === AMPHORA_ID ? issueAmphora : issueController
+    const issue = name === this.amphora_id ? issueAmphora : issueController
     const serial = `00${randomBytes(8).toString('hex')}`
     const validity = { not_before: new Date(Date.now() - 60_000), not_after: new Date(Date.now() + 3_600_000), serial }
     return issue(name, await makeKeys(), this.#authorities![authority], validity)
@@ -234,7 +248,7 @@ function commandLine(folder: string): string {
 }
 
 const firstProcess = `set -e
-folder=$1 node=$2
+folder=$1 node=$2 lan=$3
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys && mount --bind /sys /sys     # ip netns exec mounts it anew, beside a visible one only
@@ -247,13 +261,19 @@ mkdir -p /etc/octavia/certs /etc/network /etc/ssl
 printf 'auto eth0\\n' > /etc/network/eth0.cfg
 cp $folder/amphora-agent.conf /etc/octavia/
 cp $folder/server.pem $folder/client_ca.pem /etc/octavia/certs/
+[ $lan = own ] || { touch $folder/lan && mount --bind /run/netns/lan $folder/lan; }
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
 mkdir -p /var/lib/octavia /run/netns
 ip link set lo up
-ip netns add lan
-ip -n lan link set lo up
-ip netns exec lan $node $folder/web.mjs &
+if [ $lan = own ]; then
+  ip netns add lan
+  ip -n lan link set lo up
+  ip netns exec lan $node $folder/web.mjs &
+else
+  touch /run/netns/lan
+  mount --bind $folder/lan /run/netns/lan
+fi
 $node $folder/relay.mjs $folder/relay &
 cat > /dev/null &                                       # ends with whoever made the sandbox
 while :; do wait; sleep 3600 & wait $!; done            # reap, stay

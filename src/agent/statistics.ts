@@ -1,29 +1,88 @@
-/** The states of pools and members, as haproxy's statistics tell them. */
+/** haproxy's statistics: what it counted, and the states of pools and members. */
 import type { PoolStatus } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
 
 /** All backends with their servers. What is neither UP nor unchecked is DOWN, as the 0.5 contract has it. */
 export async function poolsOf(socket: string): Promise<PoolStatus[]> {
-  const [header = '', ...lines] = (await ask(socket, `show stat -1 ${BACKENDS | SERVERS} -1`)).split('\n')
-  const columns = header.replace(/^# /, '').split(',')
-  const pools = new Map<string, PoolStatus>()
-  for (const line of lines) {
-    const values = line.split(',')
-    const of = (column: string) => values[columns.indexOf(column)] ?? ''
-    const uuid = of('pxname')
-    if (uuid === '') continue
-    const pool = pools.get(uuid) ?? { uuid, status: 'DOWN', members: {} }
-    pools.set(uuid, pool)
-    const status = of('status')
-    if (of('svname') === 'BACKEND') pool.status = folded(status)
-    else pool.members[of('svname')] = folded(status)
-  }
-  return [...pools.values()]
+  const { pools } = parseStatistics(await ask(socket, QUESTION), '', new Set())
+  return Object.entries(pools).map(([uuid, { status, members }]) => ({
+    uuid,
+    status: folded(status),
+    members: Object.fromEntries(Object.entries(members).map(([id, each]) => [id, folded(each)])),
+  }))
 }
 
-const BACKENDS = 2
-const SERVERS = 4
+/** What the worker behind the socket tells of its listener. `leaving`: servers that are there only until their last
+ *  connection ends, as `backend/server`. */
+export async function statisticsOf(
+  socket: string,
+  listener_id: string,
+  leaving: Set<string>,
+  timeout_ms: number,
+): Promise<Statistics> {
+  return parseStatistics(await ask(socket, QUESTION, timeout_ms), listener_id, leaving)
+}
 
-function folded(status: string): string {
-  return status === 'UP' || status === 'no check' ? status : 'DOWN'
+/** Reads the answer to QUESTION. */
+export function parseStatistics(text: string, listener_id: string, leaving: Set<string>): Statistics {
+  const of = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? ''
+  const [header = '', ...lines] = text.slice(Math.max(0, text.indexOf('# pxname'))).split('\n')
+  const columns = header.replace(/^# /, '').split(',')
+  const found: Statistics = {
+    worker: `${of('Pid')}:${of('Start_time_sec')}`,
+    stopping: of('Stopping') === '1',
+    status: null,
+    sessions: 0,
+    counters: none,
+    pools: {},
+  }
+  for (const line of lines) {
+    const values = line.split(',')
+    const text = (column: string) => values[columns.indexOf(column)] ?? ''
+    const number = (column: string) => Number(text(column)) || 0
+    const [proxy, name] = [text('pxname'), text('svname')]
+    if (proxy === '') continue
+    if (name === 'FRONTEND') {
+      if (proxy !== listener_id) continue
+      found.status = text('status')
+      found.sessions = number('scur')
+      found.counters = { tx: number('bout'), rx: number('bin'), totconns: number('stot'), ereq: number('ereq') }
+      continue
+    }
+    found.pools[proxy] ??= { status: 'DOWN', members: {} }
+    if (name === 'BACKEND') found.pools[proxy].status = text('status')
+    else if (!leaving.has(`${proxy}/${name}`))
+      found.pools[proxy].members[name] = memberStatus(text('status'), text('weight'))
+  }
+  return found
+}
+
+export type Counters = { tx: number; rx: number; totconns: number; ereq: number }
+
+export const none: Counters = { tx: 0, rx: 0, totconns: 0, ereq: 0 }
+
+export type Statistics = {
+  /** Another one after each reload. */
+  worker: string
+  /** It accepts nothing any more. */
+  stopping: boolean
+  /** Of the frontend; null when it has none. */
+  status: string | null
+  sessions: number
+  counters: Counters
+  /** Statuses in haproxy's words. */
+  pools: Record<string, { status: string; members: Record<string, string> }>
+}
+
+/** Frontends, backends and servers. */
+const QUESTION = 'show info;show stat -1 7 -1'
+
+/** A member that gets nothing new is UP for haproxy. */
+function memberStatus(status: string, weight: string): string {
+  return status === 'UP' && weight === '0' ? 'DRAIN' : status
+}
+
+export function folded(status: string): string {
+  if (/^(UP|DRAIN)\b/.test(status)) return 'UP'
+  return status === 'no check' ? status : 'DOWN'
 }

@@ -1,4 +1,5 @@
 /** /etc/octavia/amphora-agent.conf, the file from which an agent learns who it is (oslo's ini form). */
+import { isIP } from 'node:net'
 
 /** Options by section and name, as text. */
 export type AgentConfig = Record<string, Record<string, string>>
@@ -51,15 +52,30 @@ export type AgentSettings = {
   agent_server_cert: string
   agent_server_ca: string
   agent_server_network_dir: string
+  /** Where heartbeats go, one after the other. */
+  controllers: { host: string; port: number }[]
+  heartbeat_interval_s: number
+  /** Empty: none are sent. */
+  heartbeat_key: string
+  heartbeat_form: '0.5' | '1.0'
 }
 
 /** Throws when a value cannot be used. */
 export function agentSettings(config: AgentConfig): AgentSettings {
   const haproxy = config.haproxy_amphora ?? {}
   const agent = config.amphora_agent ?? {}
+  const health = config.health_manager ?? {}
   const bind_port = Number(haproxy.bind_port ?? 9443)
   if (!Number.isInteger(bind_port) || bind_port < 1 || bind_port > 65_535) {
     throw new RangeError(`haproxy_amphora.bind_port is ${haproxy.bind_port}; it must be a port number`)
+  }
+  const heartbeat_interval_s = Number(health.heartbeat_interval ?? 10)
+  if (!(heartbeat_interval_s >= 0.1)) {
+    throw new RangeError(`health_manager.heartbeat_interval is ${health.heartbeat_interval}; it must be 0.1 s or more`)
+  }
+  const heartbeat_form = health.heartbeat_form ?? '1.0'
+  if (heartbeat_form !== '0.5' && heartbeat_form !== '1.0') {
+    throw new RangeError(`health_manager.heartbeat_form is ${heartbeat_form}; it must be 0.5 or 1.0`)
   }
   if (!agent.amphora_id) throw new RangeError('amphora_agent.amphora_id is missing')
   return {
@@ -71,7 +87,23 @@ export function agentSettings(config: AgentConfig): AgentSettings {
     agent_server_cert: agent.agent_server_cert ?? '/etc/octavia/certs/server.pem',
     agent_server_ca: agent.agent_server_ca ?? '/etc/octavia/certs/client_ca.pem',
     agent_server_network_dir: agent.agent_server_network_dir ?? '/etc/netns/amphora-haproxy/network/interfaces.d',
+    controllers: controllersIn(health.controller_ip_port_list ?? ''),
+    heartbeat_interval_s,
+    heartbeat_key: health.heartbeat_key ?? '',
+    heartbeat_form,
   }
+}
+
+/** `ip:port` and `[ip]:port`, separated by commas. */
+function controllersIn(list: string): { host: string; port: number }[] {
+  const places = list.split(/[\s,]+/).filter(each => each !== '')
+  return places.map(each => {
+    const [, host, port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(each) ?? []
+    if (host === undefined || isIP(host) === 0 || Number(port) < 1 || Number(port) > 65_535) {
+      throw new RangeError(`health_manager.controller_ip_port_list has ${each}; it must be address:port`)
+    }
+    return { host, port: Number(port) }
+  })
 }
 
 /** What a controller writes for a new amphora (amphora and its network, not the certificates). */
@@ -80,13 +112,17 @@ export function bootConfig(amphora: {
   bind_host?: string
   bind_port: number
   controller_ip_port_list?: string[]
+  /** Seconds, decimals too. */
   heartbeat_interval?: number
   heartbeat_key?: string
+  /** Ours; left out, it is the agent's own (1.0). */
+  heartbeat_form?: '0.5' | '1.0'
 }): string {
   const heartbeat = {
     controller_ip_port_list: (amphora.controller_ip_port_list ?? []).join(', '),
     heartbeat_interval: String(amphora.heartbeat_interval ?? 10),
     ...(amphora.heartbeat_key === undefined ? {} : { heartbeat_key: amphora.heartbeat_key }),
+    ...(amphora.heartbeat_form === undefined ? {} : { heartbeat_form: amphora.heartbeat_form }),
   }
   return renderAgentConfig({
     DEFAULT: { debug: 'False' },

@@ -75,8 +75,8 @@ test('an amphora is named by its id', () => {
 })
 
 test('the peer names of the field', async () => {
-  expect(await peerName('d5716c03-e269-4d13-9d03-8ddc21a0dcc4')).toBe('SiyH8rjCFdvcux7I9vm_yiXFMhk')
-  expect(await peerName(amphora_id)).toBe('rMI2-FG_nU3pNDffDjqI_pnOiNQ')
+  expect(peerName('d5716c03-e269-4d13-9d03-8ddc21a0dcc4')).toBe('SiyH8rjCFdvcux7I9vm_yiXFMhk')
+  expect(peerName(amphora_id)).toBe('rMI2-FG_nU3pNDffDjqI_pnOiNQ')
 })
 
 describe('client', () => {
@@ -123,5 +123,36 @@ describe('client', () => {
     const signal = AbortSignal.abort(new Error('the claim is lost'))
     await expect(nobody.details({ signal })).rejects.toThrow('the claim is lost')
     await nobody.close()
+  })
+})
+
+describe('a certificate that has ended', () => {
+  const past = { ...validity, not_after: new Date('2021-01-01T00:00:00Z') }
+  const servingWith = async (name: string, authority: Credentials, renewed: boolean) => {
+    const { certificate_pem, private_key_pem } = await issueAmphora(name, await makeKeys(), authority, past)
+    server.setSecureContext({ cert: certificate_pem, key: private_key_pem, ca: clientCa.certificate_pem })
+    reply = { status: 202, body: '{"message":"OK"}' }
+    const client = clientOf()
+    const call = renewed ? client.renewCertificate('new pem') : client.info()
+    try {
+      return await call.then(
+        () => 'accepted',
+        (error: Error) => error.message,
+      )
+    } finally {
+      await client.close()
+    }
+  }
+
+  test('is good for its own renewal, and for nothing else', async () => {
+    expect(await servingWith(amphora_id, serverCa, true)).toBe('accepted')
+    expect(seen.at(-1)).toMatchObject({ method: 'PUT', url: '/0.5/certificate', body: 'new pem' })
+    expect(await servingWith(amphora_id, serverCa, false)).toMatch(/expired/)
+  })
+
+  test('of another amphora, or of another authority, is not', async () => {
+    expect(await servingWith('somebody-else', serverCa, true)).toMatch(/not of/)
+    const other = await makeAuthority('amphorae', await makeKeys(), validity)
+    expect(await servingWith(amphora_id, other, true)).toMatch(/not accepted|not signed/)
   })
 })

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net'
 import { Client } from 'undici'
 import { AgentError, errorIn } from './agent-error.ts'
+import { connectorWithoutClock } from './connector-without-clock.ts'
 import {
   APPLIED_HEADER,
   type Applied,
@@ -22,12 +23,15 @@ import {
 export class AmphoraClient {
   readonly #amphora_id: string
   readonly #connection: Client
+  readonly #options: AmphoraClientOptions
+  readonly #host: string
 
   /** The server's certificate must be signed by `ca_pem` and carry the amphora's id as its name, wherever it answers. */
   constructor(options: AmphoraClientOptions) {
     this.#amphora_id = options.amphora_id
-    const host = isIPv6(options.host.split('%')[0]!) ? `[${options.host}]` : options.host
-    this.#connection = new Client(`https://${host}:${options.port}`, {
+    this.#options = options
+    this.#host = `${isIPv6(options.host.split('%')[0]!) ? `[${options.host}]` : options.host}:${options.port}`
+    this.#connection = new Client(`https://${this.#host}`, {
       pipelining: 1,
       headersTimeout: options.request_timeout_ms ?? 60_000,
       bodyTimeout: options.request_timeout_ms ?? 60_000,
@@ -100,9 +104,14 @@ export class AmphoraClient {
     return this.#json('POST', paths.plugNetwork, call, body)
   }
 
-  /** A new certificate and key of the agent itself; connections from now on see it. */
-  async uploadCertificate(pem: string, call: Call = {}): Promise<void> {
-    await this.#request('PUT', paths.certificate, call, Buffer.from(pem), 'application/x-pem-file')
+  /** A new certificate and key of the agent itself; connections from now on see it. The one that it has may have ended. */
+  async renewCertificate(pem: string, call: Call = {}): Promise<void> {
+    const lenient = new Client(`https://${this.#host}`, { connect: connectorWithoutClock(this.#options) })
+    try {
+      await this.#request('PUT', paths.certificate, call, Buffer.from(pem), 'application/x-pem-file', lenient)
+    } finally {
+      await lenient.destroy()
+    }
   }
 
   async uploadVrrp(keepalived_conf: string, call: Call = {}): Promise<Uploaded> {
@@ -149,13 +158,14 @@ export class AmphoraClient {
     { signal, token }: Call,
     body?: Buffer,
     content_type?: string,
+    connection = this.#connection,
   ): Promise<Answer> {
     const headers: Record<string, string> = { 'user-agent': 'Octavia HaProxy Rest Client/0.5 (ottavia)' }
     if (body !== undefined && content_type !== undefined) headers['content-type'] = content_type
     if (token !== undefined) headers[TOKEN_HEADER] = `${token.load_balancer_id}:${token.value}`
     let answer: Answer
     try {
-      const response = await this.#connection.request({ method, path, headers, body, signal })
+      const response = await connection.request({ method, path, headers, body, signal })
       answer = { status: response.statusCode, headers: response.headers, body: await response.body.text() }
     } catch (cause) {
       if (signal?.aborted) throw signal.reason

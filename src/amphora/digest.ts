@@ -8,8 +8,13 @@ export function digestOf(input: ListenerInput, rendering_version: number = RENDE
   const { default_pool } = input
   const members = default_pool?.members.toSorted((a, b) => (a.id < b.id ? -1 : 1))
   const ordered = { ...input, default_pool: default_pool && { ...default_pool, members } }
+  return digest({ rendering_version, input: ordered })
+}
+
+/** The same for any other input of a rendering. */
+export function digest(input: unknown): string {
   return createHash('sha256')
-    .update(JSON.stringify(canonical({ rendering_version, input: ordered })))
+    .update(JSON.stringify(canonical(input)))
     .digest('hex')
 }
 

@@ -1,4 +1,5 @@
 /** The agent's REST, version 0.5: what controller and agent say to each other. Uploads are the raw bytes. */
+import { createHash } from 'node:crypto'
 
 /** The newer form, one haproxy per load balancer, lives beside it under `/1.0`. */
 export const PREFIX = '/0.5'
@@ -52,7 +53,12 @@ export type Details = Info & {
   listeners: string[]
   /** Ours: how often a configuration got into force in each way since the agent started. */
   applied?: Record<Applied, number>
+  /** Ours. */
+  vrrp?: VrrpDetails
 }
+
+/** What keepalived is now and the digest of the uploaded configuration that it runs; nulls when it does not run. */
+export type VrrpDetails = { role: 'MASTER' | 'BACKUP' | null; etag: string | null }
 
 export type ListenerStatus = 'ACTIVE' | 'OFFLINE' | 'ERROR'
 export type ListenerEntry = { status: ListenerStatus; uuid: string; type: string }
@@ -68,6 +74,8 @@ export type PlugVip = {
   vrrp_ip?: string
   mtu?: number
   host_routes?: Route[]
+  /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
+  topology?: 'SINGLE' | 'ACTIVE_STANDBY'
 }
 
 export type PlugNetwork = {
@@ -82,7 +90,7 @@ export type Message = { message?: string; details?: string }
 export type FrameworkError = { error: string; http_code: number }
 
 /** The name by which an amphora's haproxy is known to its peers: base64 of the SHA-1 of its id, `+` and `/` replaced. */
-export async function peerName(amphora_id: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-1', new TextEncoder().encode(amphora_id))
-  return Buffer.from(digest).toString('base64').replaceAll('+', '_').replaceAll('/', '-').replace(/=+$/, '')
+export function peerName(amphora_id: string): string {
+  const digest = createHash('sha1').update(amphora_id).digest('base64')
+  return digest.replaceAll('+', '_').replaceAll('/', '-').replace(/=+$/, '')
 }

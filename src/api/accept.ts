@@ -2,17 +2,20 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { amphora } from '../lbaas/amphora.ts'
 import { change, type Request } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { chosen, type FlavorData } from '../lbaas/flavor.ts'
 import { assertInvariants } from '../lbaas/invariants.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberPost } from '../lbaas/member.ts'
-import { providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
-import type { Dialect } from '../lbaas/resource.ts'
+import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
+import type { Dialect, TreeResource } from '../lbaas/resource.ts'
 import { memberOf, type Tree } from '../lbaas/tree.ts'
+import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
+import { choiceOf } from '../store/flavors.ts'
 import * as journal from '../store/journal.ts'
-import type { Listed } from '../store/lists.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
@@ -21,14 +24,14 @@ import * as trees from '../store/trees.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './identity.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
-import { locate, refuseForeignReferences } from './owners.ts'
+import { locate, ownerFor, refuseForeignReferences, standingFor } from './owners.ts'
 import { allow } from './policy.ts'
 
 /** What a request asks for: its fields are checked against the declaration, nothing else is. */
 export type Intent =
-  | { verb: 'create'; resource: Listed; pool_id?: string; fields: Record<string, unknown> }
-  | { verb: 'update'; resource: Listed; pool_id?: string; id: string; fields: Record<string, unknown> }
-  | { verb: 'delete'; resource: Listed; pool_id?: string; id: string; cascade: boolean }
+  | { verb: 'create'; resource: TreeResource; pool_id?: string; fields: Record<string, unknown> }
+  | { verb: 'update'; resource: TreeResource; pool_id?: string; id: string; fields: Record<string, unknown> }
+  | { verb: 'delete'; resource: TreeResource; pool_id?: string; id: string; cascade: boolean }
 
 /** How long a write waits for others of its tree or project before it is told to come again. */
 const patience_ms = 30_000
@@ -53,6 +56,45 @@ export async function accept(
   return { tree, id }
 }
 
+/** Accepts that amphorae be replaced: all of a load balancer, or one. A spare is let go of; another one is made. */
+export async function acceptFailover(
+  context: Context,
+  caller: Caller,
+  dialect: Dialect,
+  resource: 'load_balancer' | 'amphora',
+  id: string,
+): Promise<void> {
+  const request: Request = { verb: 'failover', resource, id }
+  if (resource === 'load_balancer') {
+    const owner = await ownerFor(context.pool, caller, dialect, 'failover', resource, id)
+    await write(context, caller, { ...owner, id, request })
+    return
+  }
+  const standing = await standingFor(context.pool, caller, 'put_failover', id)
+  const { load_balancer_id, project_id } = standing
+  if (load_balancer_id !== null)
+    await write(context, caller, { load_balancer_id, project_id: project_id!, id, request })
+  else if (standing.status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing)))
+    throw new Rejected('immutable', { resource: amphora.singular, id, state: standing.status })
+}
+
+/** Accepts that an amphora go whose making failed. */
+export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
+  const standing = await standingFor(context.pool, caller, 'delete_amphora', id)
+  const { load_balancer_id, status } = standing
+  const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
+  if (status !== 'ERROR') throw refused
+  await untilThrough(context, async tx => {
+    const tree = load_balancer_id === null ? null : await trees.loadForUpdate(tx, load_balancer_id)
+    if (!(await amphorae.doom(tx, id, standing))) throw refused
+    if (!tree || load_balancer_id === null) return
+    const { generation } = tree.load_balancer
+    const line = { load_balancer_id, generation, actor: caller.user_id, title: 'accept', text: 'delete amphora' }
+    await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
+    await wake(tx, load_balancer_id)
+  })
+}
+
 async function acceptLoadBalancer(
   context: Context,
   caller: Caller,
@@ -65,20 +107,37 @@ async function acceptLoadBalancer(
   if (!project_id) throw new Rejected('missing_project', {})
   refuseForeignProject(caller, given)
   allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
-  const provider = providerNamed(options.providers, given.provider || options.default_provider).name
-  const fields = { ...given, project_id, provider }
+  const { provider, flavor } = await settledProvider(context, dialect, given)
+  const fields = { ...given, project_id, provider: provider.name }
   refuseWithoutVip(fields)
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1) // before a port is made for nothing
   const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
-  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology: options.topology }
+  const { topology } = options
+  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology, flavor }
   try {
     return await write(context, caller, { load_balancer_id: null, project_id, id, request })
   } catch (error) {
     // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
     // fail too, the reservation's age does.
     if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
+    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: given.flavor_id! })
     throw error
   }
+}
+
+/** Who is to serve it, and what its flavor says. */
+async function settledProvider(
+  { pool, options }: Context,
+  dialect: Dialect,
+  { provider, flavor_id }: LoadBalancerPost,
+): Promise<{ provider: Provider; flavor: FlavorData }> {
+  if (flavor_id === null)
+    return { provider: providerNamed(options.providers, provider || options.default_provider), flavor: {} }
+  const choice = await choiceOf(pool, flavor_id)
+  if (!choice) throw new Rejected('flavor_unknown', { id: flavor_id })
+  if (dialect === 'neutron' && provider !== '') throw new Rejected('flavor_provider', { flavor: flavor_id, provider })
+  const { data, ...found } = chosen(choice, provider, options.providers)
+  return { provider: found.provider, flavor: data }
 }
 
 /** The request with what the cloud says about what it names. */
@@ -132,7 +191,7 @@ async function untilThrough<T>(context: Context, work: (tx: Tx) => Promise<T>): 
     try {
       return await transaction(context.pool, work)
     } catch (error) {
-      if (isPortTaken(error))
+      if (isBrokenBy(error, 'load_balancer_vip_port'))
         throw new Rejected('vip', { detail: 'The port of the VIP is already used by another load balancer.' })
       if (!isContention(error)) throw error
       if (performance.now() - started_ms > patience_ms) throw new Rejected('busy', {})
@@ -179,6 +238,6 @@ function tenantOf(caller: Caller, project_id: string): Tenant {
   return { project_id, is_admin: caller.rights.write_all }
 }
 
-function isPortTaken(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.constraint === 'load_balancer_vip_port'
+function isBrokenBy(error: unknown, constraint: string): boolean {
+  return error instanceof pg.DatabaseError && error.constraint === constraint
 }

@@ -167,14 +167,18 @@ describe('the five commands in the neutron dialect', () => {
       address: `10.0.0.2${i + 1}`,
       protocol_port: 80,
     }))
-    const pools = [{ ...status(ids.pool, 'pool1'), members }]
-    const loadbalancer = { ...status(ids.lb, 'lb1'), listeners: [{ ...status(ids.listener, 'listener1'), pools }] }
+    const pool = { ...status(ids.pool, 'pool1'), members }
+    const loadbalancer = (pools: object[]) => ({
+      ...status(ids.lb, 'lb1'),
+      listeners: [{ ...status(ids.listener, 'listener1'), pools }],
+    })
+    const pools = [{ ...pool, healthmonitor: {} }]
     expect((await api.neutron('GET', `/loadbalancers/${ids.lb}/statuses`)).body).toEqual({
-      statuses: { loadbalancer: { ...loadbalancer, pools } },
+      statuses: { loadbalancer: { ...loadbalancer(pools), pools } },
     })
     for (const path of ['status', 'statuses'])
       expect((await api.octavia('GET', `/loadbalancers/${ids.lb}/${path}`)).body).toEqual({
-        statuses: { loadbalancer },
+        statuses: { loadbalancer: loadbalancer([pool]) },
       })
   })
 

@@ -12,8 +12,8 @@ declare module 'fastify' {
 }
 
 /** The versions of the Octavia API whose additions, as far as the resources are offered, are there: 2.1 brought the
- *  listener's timeouts, 2.5 tags. */
-const minor_versions = [0, 1, 2, 3, 4, 5]
+ *  listener's timeouts, 2.5 tags, 2.6 flavors. */
+const minor_versions = [0, 1, 2, 3, 4, 5, 6]
 
 export function addDiscovery(app: FastifyInstance, context: Context, speech: Speech): void {
   const open = { config: { open: true } }

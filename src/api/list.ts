@@ -27,16 +27,13 @@ export async function list(
   within: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, unknown>> {
   const { rights } = caller
-  const reads_all = rights.read_all || (resource === 'member' && rights.read_members)
+  // What belongs to no project is for all to see whom its route lets through.
+  const is_shared = !('project_id' in tables[resource].fields)
+  const reads_all = is_shared || rights.read_all || (resource === 'member' && rights.read_members)
   if (!reads_all) allow(caller, speech.dialect, 'read', tables[resource], '', { project_id: caller.project_id ?? '' })
   const asked: ListQuery = {
     filters: { ...filtersOf(speech, resource, query), ...fixed(within) },
-    tags: {
-      all: words(query.tags),
-      any: words(query['tags-any']),
-      not_all: words(query['not-tags']),
-      not_any: words(query['not-tags-any']),
-    },
+    tags: 'tags' in tables[resource].fields ? tagsOf(query) : no_tags,
     project_id: reads_all ? null : (caller.project_id ?? ''),
     sort: sortOf(speech, resource, query),
     limit: limitOf(query, context.options.pagination_max_limit),
@@ -67,7 +64,7 @@ export async function show(
 ): Promise<Record<string, unknown> | null> {
   const one: ListQuery = {
     filters: { id: [id], ...fixed(within) },
-    tags: { all: [], any: [], not_all: [], not_any: [] },
+    tags: no_tags,
     project_id: null,
     sort: [],
     limit: 1,
@@ -77,6 +74,17 @@ export async function show(
   const { rows } = await page(context.pool, resource, one)
   const [object] = await shownRows(context, speech, resource, rows)
   return object ? projected(object, query) : null
+}
+
+const no_tags: ListQuery['tags'] = { all: [], any: [], not_all: [], not_any: [] }
+
+function tagsOf(query: Query): ListQuery['tags'] {
+  return {
+    all: words(query.tags),
+    any: words(query['tags-any']),
+    not_all: words(query['not-tags']),
+    not_any: words(query['not-tags-any']),
+  }
 }
 
 async function shownRows(
@@ -106,7 +114,10 @@ function columnsByName(speech: Speech, resource: Listed): Map<string, string> {
     const is_parent = column === 'load_balancer_id' || column === 'pool_id'
     if (shown(field, speech.dialect) || is_parent) names.set(wireName(column, field), column)
   }
-  for (const [alias, name] of Object.entries(speech.aliases)) names.set(alias, names.get(name)!)
+  for (const [alias, name] of Object.entries(speech.aliases)) {
+    const column = names.get(name)
+    if (column !== undefined) names.set(alias, column)
+  }
   return names
 }
 

@@ -43,7 +43,15 @@ function valueFor(field: Field): fc.Arbitrary<unknown> {
 }
 
 test.each(['octavia', 'neutron'] as const)('schemas and checks agree (%s)', async dialect => {
-  for (const resource of ['load_balancer', 'listener', 'pool', 'member', 'health_monitor'] as const)
+  for (const resource of [
+    'load_balancer',
+    'listener',
+    'pool',
+    'member',
+    'health_monitor',
+    'flavor',
+    'flavor_profile',
+  ] as const)
     for (const method of ['POST', 'PUT'] as const) await agree(tables[resource], method, dialect)
 })
 
@@ -83,11 +91,14 @@ test('the document is served to anyone, and names every collection', async () =>
   const { status, body } = await api.octavia('GET', '=/openapi.json', undefined, { token: '' })
   expect(status).toBe(200)
   const { paths } = body as { paths: Record<string, Record<string, unknown>> }
-  expect(Object.keys(paths)).toEqual(
-    ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'pools/{pool_id}/members'].flatMap(path => [
-      `/v2.0/lbaas/${path}`,
-      `/v2.0/lbaas/${path}/{id}`,
-    ]),
-  )
-  expect(JSON.stringify(paths)).not.toMatch(/certificate|security_group_id|generation/)
+  const collections = ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'pools/{pool_id}/members']
+  const pairs = (names: string[]) => names.flatMap(path => [`/v2.0/lbaas/${path}`, `/v2.0/lbaas/${path}/{id}`])
+  expect(Object.keys(paths)).toEqual([
+    ...pairs([...collections, 'flavors', 'flavorprofiles']),
+    '/v2.0/lbaas/loadbalancers/{id}/failover',
+    ...['', '/{id}', '/{id}/failover'].map(path => `/v2.0/octavia/amphorae${path}`),
+  ])
+  const { body: neutron } = await api.neutron('GET', '=/openapi.json', undefined, { token: '' })
+  expect(Object.keys((neutron as { paths: object }).paths)).toEqual(pairs(collections))
+  expect(JSON.stringify(paths)).not.toMatch(/"certificate"|security_group_id|generation/)
 })

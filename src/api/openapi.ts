@@ -12,23 +12,36 @@ export function addOpenapi(app: FastifyInstance, speech: Speech): void {
 }
 
 function openapi(dialect: Dialect, prefix: string): JsonSchema {
-  const { load_balancer, listener, pool, health_monitor, member } = tables
-  const collections: [Resource, string][] = [
-    ...[load_balancer, listener, pool, health_monitor].map((one): [Resource, string] => [one, `${prefix}/${one.path}`]),
-    [member, `${prefix}/pools/{pool_id}/members`],
+  const { load_balancer, listener, pool, health_monitor, member, flavor, flavor_profile, amphora } = tables
+  const at = (one: Resource): [Resource, string] => [one, `${prefix}/${one.path}`]
+  const collections = [
+    ...[load_balancer, listener, pool, health_monitor].map(at),
+    [member, `${prefix}/pools/{pool_id}/members`] as const,
+    ...(dialect === 'octavia' ? [flavor, flavor_profile].map(at) : []),
   ]
+  const amphorae = `${prefix.replace(/lbaas$/, 'octavia')}/${amphora.path}`
   return {
     openapi: '3.1.0',
     info: {
       title: `ottavia: the ${dialect === 'octavia' ? 'Octavia v2' : 'neutron-lbaas v2'} dialect`,
-      version: '2.5',
+      version: '2.6',
     },
-    paths: Object.fromEntries(
-      collections.flatMap(([resource, path]) => [
-        [path, collection(resource, dialect)],
-        [`${path}/{id}`, single(resource, dialect)],
-      ]),
-    ),
+    paths: {
+      ...Object.fromEntries(
+        collections.flatMap(([resource, path]) => [
+          [path, collection(resource, dialect)],
+          [`${path}/{id}`, single(resource, dialect)],
+        ]),
+      ),
+      ...(dialect === 'octavia'
+        ? {
+            [`${prefix}/loadbalancers/{id}/failover`]: { put: failover('Load Balancer') },
+            [amphorae]: { get: collection(amphora, dialect).get },
+            [`${amphorae}/{id}`]: { get: single(amphora, dialect).get, delete: single(amphora, dialect).delete },
+            [`${amphorae}/{id}/failover`]: { put: failover('Amphora') },
+          }
+        : {}),
+    },
   }
 }
 
@@ -63,6 +76,10 @@ function single(resource: Resource, dialect: Dialect): JsonSchema {
       responses: { 204: { description: 'Accepted: it is there until it is taken away.' } },
     },
   }
+}
+
+function failover(title: string): JsonSchema {
+  return { summary: `${title}: fail over`, responses: { 202: { description: 'Accepted: amphorae are replaced.' } } }
 }
 
 function json(description: string, properties: JsonSchema): JsonSchema {

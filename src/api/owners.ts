@@ -1,14 +1,16 @@
 /** Which load balancer a request is about, and whether the caller may. */
 import type pg from 'pg'
+import { amphora } from '../lbaas/amphora.ts'
 import { isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import type { Dialect } from '../lbaas/resource.ts'
-import type { Listed } from '../store/lists.ts'
+import type { Verb } from '../lbaas/provisioning.ts'
+import type { Dialect, TreeResource } from '../lbaas/resource.ts'
+import { type Standing, standingOf } from '../store/amphorae.ts'
 import { tables } from '../store/schema.ts'
 import * as trees from '../store/trees.ts'
 import type { Intent } from './accept.ts'
 import type { Caller } from './identity.ts'
-import { allow } from './policy.ts'
+import { allow, allowAdmin } from './policy.ts'
 
 export type Owner = { load_balancer_id: string; project_id: string }
 
@@ -18,8 +20,8 @@ export async function ownerFor(
   pool: pg.Pool,
   caller: Caller,
   dialect: Dialect,
-  verb: 'read' | Intent['verb'],
-  resource: Listed,
+  verb: 'read' | Verb,
+  resource: TreeResource,
   id: string,
 ): Promise<Owner> {
   const declared = tables[resource]
@@ -29,9 +31,17 @@ export async function ownerFor(
   return owner
 }
 
+/** Where an amphora stands; for administrators only. */
+export async function standingFor(pool: pg.Pool, caller: Caller, action: string, id: string): Promise<Standing> {
+  allowAdmin(caller, action)
+  const standing = isUuid(id) ? await standingOf(pool, id) : null
+  if (!standing) throw new Rejected('not_found', { resource: amphora.title, id })
+  return standing
+}
+
 /** The owner of what the intent writes: of its target, or, of a create, of the parent that it names. */
 export async function locate(pool: pg.Pool, caller: Caller, dialect: Dialect, intent: Intent): Promise<Owner> {
-  const of = (resource: Listed, id: string) => ownerFor(pool, caller, dialect, intent.verb, resource, id)
+  const of = (resource: TreeResource, id: string) => ownerFor(pool, caller, dialect, intent.verb, resource, id)
   if (intent.resource === 'member') {
     const owner = await of('pool', intent.pool_id!)
     if (intent.verb === 'create') return owner

@@ -1,5 +1,6 @@
 /** Who may: roles to rights, in both sets of roles that Octavia knows. */
 import { Rejected } from '../lbaas/errors.ts'
+import type { Verb } from '../lbaas/provisioning.ts'
 import type { Dialect, Resource } from '../lbaas/resource.ts'
 
 export type Rights = {
@@ -37,7 +38,7 @@ type Asking = { project_id: string | null; rights: Rights }
 export function allow(
   caller: Asking,
   dialect: Dialect,
-  verb: 'read' | 'create' | 'update' | 'delete',
+  verb: 'read' | Verb,
   resource: Resource,
   id: string,
   owner: Owner,
@@ -45,10 +46,22 @@ export function allow(
   const { rights } = caller
   const own = caller.project_id === owner.project_id
   const may =
-    verb === 'read'
-      ? rights.read_all || (own && rights.read_own) || (resource.name === 'member' && rights.read_members)
-      : rights.write_all || (own && rights.write_own)
+    verb === 'failover'
+      ? rights.write_all
+      : verb === 'read'
+        ? rights.read_all || (own && rights.read_own) || (resource.name === 'member' && rights.read_members)
+        : rights.write_all || (own && rights.write_own)
   if (may) return
   if (!own && dialect === 'neutron') throw new Rejected('not_found', { resource: resource.title, id })
   throw new Rejected('forbidden', { action: `${verb === 'read' ? 'get' : verb}_${resource.singular}` })
+}
+
+/** Refuses everyone but administrators: what shows or moves the machinery is theirs. */
+export function allowAdmin({ rights }: Asking, action: string): void {
+  if (!rights.write_all) throw new Rejected('forbidden', { action })
+}
+
+/** Refuses who may read nothing at all. */
+export function allowReader({ rights }: Asking, action: string): void {
+  if (!rights.read_own && !rights.read_all) throw new Rejected('forbidden', { action })
 }

@@ -144,7 +144,15 @@ describe('a quota', () => {
   })
 
   test('is shown and changed by those who may', async () => {
-    const limits = { loadbalancer: -1, load_balancer: -1, listener: -1, pool: -1, member: -1 }
+    const limits = {
+      loadbalancer: -1,
+      load_balancer: -1,
+      listener: -1,
+      pool: -1,
+      member: -1,
+      healthmonitor: -1,
+      health_monitor: -1,
+    }
     expect((await api.octavia('GET', `/quotas/${demo}`)).body).toEqual({ quota: limits })
     expect((await api.octavia('GET', '/quotas/defaults')).body).toEqual({ quota: limits })
     expect(await api.octavia('PUT', `/quotas/${demo}`, { quota: { pool: 1 } })).toMatchObject({ status: 403 })

@@ -3,9 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { checkFields } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { statusTree } from '../lbaas/operating.ts'
-import type { Resource } from '../lbaas/resource.ts'
+import type { Resource, TreeResource } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
-import type { Listed } from '../store/lists.ts'
 import { tables } from '../store/schema.ts'
 import * as statistics from '../store/statistics.ts'
 import * as trees from '../store/trees.ts'
@@ -34,7 +33,13 @@ export function addRoutes(app: FastifyInstance, context: Context, speech: Speech
   }
 }
 
-function addResource(app: FastifyInstance, context: Context, speech: Speech, resource: Listed, path: string): void {
+function addResource(
+  app: FastifyInstance,
+  context: Context,
+  speech: Speech,
+  resource: TreeResource,
+  path: string,
+): void {
   const declared = tables[resource]
   const { singular } = declared
 
@@ -109,7 +114,7 @@ async function accepted(
   return speech.showObject(intent.resource, row, related)
 }
 
-function found(tree: Tree, resource: Listed, id: string): { row: Record<string, unknown>; related: Related } {
+function found(tree: Tree, resource: TreeResource, id: string): { row: Record<string, unknown>; related: Related } {
   const rows = {
     load_balancer: [tree.load_balancer],
     listener: tree.listeners,
@@ -134,7 +139,7 @@ function found(tree: Tree, resource: Listed, id: string): { row: Record<string, 
 async function withinPool(
   context: Context,
   speech: Speech,
-  resource: Listed,
+  resource: TreeResource,
   request: FastifyRequest,
 ): Promise<Record<string, string>> {
   if (resource !== 'member') return {}
@@ -156,6 +161,6 @@ function notFound(resource: Resource, { id, pool_id }: Params): Rejected {
   return new Rejected('not_found', { resource: resource.title, id })
 }
 
-function urlOf(request: FastifyRequest): URL {
+export function urlOf(request: FastifyRequest): URL {
   return new URL(request.url, `${request.protocol}://${request.host || 'localhost'}`)
 }

@@ -15,10 +15,12 @@ import type pg from 'pg'
 import { Neutron } from '../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { addAmphorae } from './amphorae.ts'
 import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
+import { addFlavors } from './flavors.ts'
 import { Identity } from './identity.ts'
 import { addOpenapi } from './openapi.ts'
 import { addQuotas } from './quotas.ts'
@@ -113,7 +115,11 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
     sayError(context, speech, new Rejected('path_not_found', {}), request, reply),
   )
   addRoutes(app, context, speech)
-  if (speech.dialect === 'octavia') addQuotas(app, context, speech)
+  if (speech.dialect === 'octavia') {
+    addQuotas(app, context, speech)
+    addAmphorae(app, context, speech)
+    addFlavors(app, context, speech)
+  }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)
   await app.ready()

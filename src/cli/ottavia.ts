@@ -1,5 +1,5 @@
 /** The command line. */
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { defaultStateDir } from './state.ts'
 
 const program = new Command('ottavia')
@@ -77,6 +77,22 @@ program
   })
 
 program
+  .command('rollout')
+  .description(
+    'replace all amphorae by new ones of an image, one load balancer after another, the one that stands by first',
+  )
+  .option('--image <tag>', 'the tag of the image; without it the rollout that was paused or has stopped goes on')
+  .option('--batch <n>', 'how many load balancers at once (1 unless said otherwise)', positive)
+  .option('--pause', 'begin with no further load balancer', false)
+  .addOption(stateOption())
+  .option('--config <file>', "ottavia's configuration, where the stack is not one of this machine's")
+  .action(async options => {
+    const { rollout } = await import('./commands/rollout.ts')
+    const { image = null, batch = null, pause, state, config = null } = options
+    process.exitCode = await rollout({ state, config }, { image, batch, pause })
+  })
+
+program
   .command('serve')
   .description('run one of the daemons: api, controller, housekeeping, or all of them')
   .argument('<role>')
@@ -104,3 +120,8 @@ program.parseAsync().catch((error: Error) => {
   if (process.env.OTTAVIA_DEBUG) process.stderr.write(`${error.stack}\n`)
   process.exit(1) // connections of a half-started daemon would keep it alive
 })
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 99999.')
+  return Number(text)
+}

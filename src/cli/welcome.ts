@@ -14,13 +14,19 @@ export function welcome(state: State, status: Status, answers: Answers = {}): st
     l.provisioning_status,
     `${l.vip_address}${l.host_address ? `  = http://${l.host_address} on this machine` : ''}`,
   ])
+  const amphorae = status.load_balancers.flatMap(l => l.amphorae.map(a => [a.id, l.name, stateOf(a)]))
   const e = status.endpoints
   const member = 'neutron lbaas-member-create --subnet private-subnet --protocol-port 80 --address'
   const addresses = status.servers.filter(s => s.name.startsWith('web')).map(s => s.addresses[0] ?? '')
   const tried = Object.entries(answers).map(([text, count]) => [`“${text}”`, '', `${count} times`])
   return `
 ${tried.length > 0 ? `${table([['answered through the VIP', '', ''], ...tried])}\n` : ''}${table([['load balancer', '', 'VIP'], ...balancers])}
-${table([['server', '', 'addresses'], ...servers])}
+${
+  amphorae.length > 0
+    ? `${table([['amphora', 'of', ''], ...amphorae])}
+`
+    : ''
+}${table([['server', '', 'addresses'], ...servers])}
 ${table([
   ['API', '', ''],
   ['identity (Keystone)', '', e.identity],
@@ -44,6 +50,15 @@ ${addresses.map(address => `    ${member} ${address} pool1\n`).join('')}
 
 Ctrl-C ends it; the next start finds everything again (--fresh begins anew). Logs: ${state.path('log')}
 `
+}
+
+/** What an amphora is now, as its heartbeats have it; before the first, what it is meant to be. */
+function stateOf(amphora: Status['load_balancers'][number]['amphorae'][number]): string {
+  const { status, role, role_now, silent_s } = amphora
+  if (status !== 'ALLOCATED') return status
+  if (silent_s !== null && silent_s > 30) return `silent for ${Math.round(silent_s)} s`
+  const now = role_now ?? role ?? ''
+  return now === 'MASTER' ? 'MASTER: it has the VIP' : now
 }
 
 function table(rows: string[][]): string {

@@ -7,6 +7,8 @@ export type Server = {
   status: string
   'OS-EXT-STS:task_state': string | null
   'OS-EXT-AZ:availability_zone'?: string
+  /** Tells hosts apart, within one project; empty until the server is placed. */
+  hostId?: string
   fault?: { code: number; message: string }
   addresses: Record<string, { addr: string; version: number }[]>
   flavor: { id: string }
@@ -97,6 +99,30 @@ export class Nova {
   async detach(server_id: string, port_id: string): Promise<void> {
     const path = `/servers/${encodeURIComponent(server_id)}/os-interface/${encodeURIComponent(port_id)}`
     await this.#orNull(() => this.#request('DELETE', path))
+  }
+
+  async serverGroup(id: string): Promise<ServerGroup | null> {
+    return this.#orNull(async () => {
+      const { body } = await this.#request('GET', `/os-server-groups/${encodeURIComponent(id)}`)
+      return (body as { server_group: ServerGroup }).server_group
+    })
+  }
+
+  /** The groups of our project with this name. */
+  async serverGroupsNamed(name: string): Promise<ServerGroup[]> {
+    const { body } = await this.#request('GET', '/os-server-groups')
+    return (body as { server_groups: ServerGroup[] }).server_groups.filter(group => group.name === name)
+  }
+
+  async createServerGroup(name: string, policy: string): Promise<string> {
+    const { body } = await this.#request('POST', '/os-server-groups', {
+      body: { server_group: { name, policies: [policy] } },
+    })
+    return (body as { server_group: ServerGroup }).server_group.id
+  }
+
+  async deleteServerGroup(id: string): Promise<void> {
+    await this.#orNull(() => this.#request('DELETE', `/os-server-groups/${encodeURIComponent(id)}`))
   }
 
   async #orNull<T>(call: () => Promise<T>): Promise<T | null> {

@@ -39,23 +39,36 @@ export type Step<Clients> = {
   ensure: (tree: Tree, amphora: Amphora | null, context: StepContext<Clients>) => Promise<Facts>
 }
 
-type Item<Clients> =
+type Item<Clients> = { applies: (tree: Tree) => boolean } & (
   | { kind: 'step'; step: Step<Clients> }
   | { kind: 'each'; select: (tree: Tree) => Amphora[]; steps: Step<Clients>[] }
+)
 
-export type Flow<Clients> = { title: string; items: Item<Clients>[] }
+export type Flow<Clients> = {
+  title: string
+  items: Item<Clients>[]
+  /** The load balancer serves without it, so it gives way to newer intentions, and its failing is not the load balancer's. */
+  yields: boolean
+}
 
 /** A step that is left to do, for that amphora (null: for the tree). */
-export type Due<Clients> = { step: Step<Clients>; amphora: Amphora | null }
+export type Due<Clients> = { step: Step<Clients>; amphora: Amphora | null; yields: boolean }
+
+type Listed<Clients> = Step<Clients> | Item<Clients> | Item<Clients>[]
 
 /** An ordered list: steps of the tree, and blocks of steps for each of some amphorae. */
-export function flow<Clients>(title: string, items: (Step<Clients> | Item<Clients>)[]): Flow<Clients> {
-  return { title, items: items.map(asItem) }
+export function flow<Clients>(title: string, items: Listed<Clients>[], { yields = false } = {}): Flow<Clients> {
+  return { title, items: items.flatMap(asItems), yields }
+}
+
+/** Items that count only while the condition holds. */
+export function when<Clients>(condition: (tree: Tree) => boolean, items: Listed<Clients>[]): Item<Clients>[] {
+  return items.flatMap(asItems).map(item => ({ ...item, applies: tree => condition(tree) && item.applies(tree) }))
 }
 
 /** The steps for each selected amphora: one after another for one amphora, the amphorae side by side. */
 export function each<Clients>(select: (tree: Tree) => Amphora[], steps: Step<Clients>[]): Item<Clients> {
-  return { kind: 'each', select, steps }
+  return { kind: 'each', select, steps, applies: () => true }
 }
 
 /** A step of the whole tree. */
@@ -94,26 +107,50 @@ export function amphoraStep<Clients>(step: {
   }
 }
 
+/** A step for one amphora that learns something about other rows too. */
+export function amphoraLane<Clients>(
+  step: Omit<Parameters<typeof amphoraStep<Clients>>[0], 'ensure' | 'look'> & {
+    ensure: (amphora: Amphora, tree: Tree, context: StepContext<Clients>) => Promise<Facts>
+  },
+): Step<Clients> {
+  const { ensure, done, ...rest } = step
+  return {
+    ...rest,
+    done: (tree, amphora) => done(amphora!, tree),
+    ensure: (tree, amphora, context) => ensure(amphora!, tree, context),
+  }
+}
+
+/** The flow without one of its steps. */
+export function without<Clients>(flow: Flow<Clients>, unwanted: Step<Clients>): Flow<Clients> {
+  const items = flow.items.filter(item => item.kind === 'each' || item.step.title !== unwanted.title)
+  return { ...flow, items }
+}
+
 /** What is left of the flows, in order. Blocks for amphorae that are still to come appear once, without an amphora; the
  *  step that makes the rows stands before them. */
 export function plan<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
-  return flows.flatMap(({ items }) => items.flatMap(item => dueOf(item, tree)))
+  return flows.flatMap(flow => flow.items.flatMap(item => dueOf(flow, item, tree)))
 }
 
-/** What can be done now: of the first item that has something left, one step for each of its lanes. What is parked waits
- *  for its next try, and everything behind it waits with it. */
+/** What can be done now: of a flow's first item that has something left, one step for each of its lanes. What is parked
+ *  waits for its next try, and everything behind it in its flow waits with it. */
 export function nextDue<Clients>(
   flows: Flow<Clients>[],
   tree: Tree,
   parked: (due: Due<Clients>) => boolean,
 ): Due<Clients>[] {
-  for (const item of flows.flatMap(({ items }) => items)) {
-    const lanes = item.kind === 'step' ? [{ steps: [item.step], amphora: null }] : lanesOf(item, tree)
-    const due = lanes.flatMap(({ steps, amphora }) => {
-      const step = steps.find(s => !s.done(tree, amphora))
-      return step ? [{ step, amphora }] : []
-    })
-    if (due.length > 0) return due.filter(d => !parked(d))
+  for (const { items, yields } of flows) {
+    for (const item of items) {
+      const due = lanesOf(item, tree).flatMap(({ steps, amphora }) => {
+        const step = steps.find(s => !s.done(tree, amphora))
+        return step ? [{ step, amphora, yields }] : []
+      })
+      if (due.length === 0) continue
+      const free = due.filter(d => !parked(d))
+      if (free.length > 0) return free
+      break
+    }
   }
   return []
 }
@@ -121,11 +158,10 @@ export function nextDue<Clients>(
 /** Every step with something to look at, for the amphorae that are there: the audit's list. */
 export function recorded<Clients>(flows: Flow<Clients>[], tree: Tree): Due<Clients>[] {
   return flows
-    .flatMap(({ items }) => items)
-    .flatMap((item): Due<Clients>[] =>
-      item.kind === 'step'
-        ? [{ step: item.step, amphora: null }]
-        : lanesOf(item, tree).flatMap(({ steps, amphora }) => steps.map(step => ({ step, amphora }))),
+    .flatMap(({ items, yields }) =>
+      items.flatMap(item =>
+        lanesOf(item, tree).flatMap(({ steps, amphora }) => steps.map(step => ({ step, amphora, yields }))),
+      ),
     )
     .filter(({ step, amphora }) => step.look && step.done(tree, amphora))
 }
@@ -164,19 +200,24 @@ function same(a: unknown, b: unknown): boolean {
   )
 }
 
-function asItem<Clients>(item: Step<Clients> | Item<Clients>): Item<Clients> {
-  return 'kind' in item ? item : { kind: 'step', step: item }
+function asItems<Clients>(listed: Listed<Clients>): Item<Clients>[] {
+  if (Array.isArray(listed)) return listed
+  return ['kind' in listed ? listed : { kind: 'step', step: listed, applies: () => true }]
 }
 
-function lanesOf<Clients>(item: Extract<Item<Clients>, { kind: 'each' }>, tree: Tree) {
+type Lane<Clients> = { steps: Step<Clients>[]; amphora: Amphora | null }
+
+function lanesOf<Clients>(item: Item<Clients>, tree: Tree): Lane<Clients>[] {
+  if (!item.applies(tree)) return []
+  if (item.kind === 'step') return [{ steps: [item.step], amphora: null }]
   return item.select(tree).map(amphora => ({ steps: item.steps, amphora }))
 }
 
-function dueOf<Clients>(item: Item<Clients>, tree: Tree): Due<Clients>[] {
-  if (item.kind === 'step') return item.step.done(tree, null) ? [] : [{ step: item.step, amphora: null }]
-  if (tree.amphorae.length === 0) return item.steps.map(step => ({ step, amphora: null }))
-  return lanesOf(item, tree).flatMap(({ steps, amphora }) =>
-    steps.filter(step => !step.done(tree, amphora)).map(step => ({ step, amphora })),
+function dueOf<Clients>({ yields }: Flow<Clients>, item: Item<Clients>, tree: Tree): Due<Clients>[] {
+  const to_come = item.kind === 'each' && item.applies(tree) && tree.amphorae.length === 0
+  const lanes = to_come ? [{ steps: item.steps, amphora: null }] : lanesOf(item, tree)
+  return lanes.flatMap(({ steps, amphora }) =>
+    steps.filter(step => to_come || !step.done(tree, amphora)).map(step => ({ step, amphora, yields })),
   )
 }
 

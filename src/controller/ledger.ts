@@ -38,10 +38,15 @@ export function claimedLedger(pool: pg.Pool, claim: Claim, log: Log): Ledger {
         log.warn({ load_balancer_id, err: error.message }, 'the journal could not be written')
       })
     },
-    leaving: async () => {
-      const sql = 'select provisioning_status from lbaas.load_balancer where id = $1'
-      const { rows } = await pool.query(sql, [load_balancer_id])
-      return rows[0]?.provisioning_status === 'PENDING_DELETE'
+    news: async () => {
+      const { rows } = await pool.query(
+        `select lb.provisioning_status = 'PENDING_DELETE' as leaving, lb.generation,
+                array(select a.id::text from lbaas.amphora a
+                       where a.load_balancer_id = lb.id and a.status in ('PENDING_DELETE', 'DELETED')) as doomed
+           from lbaas.load_balancer lb where lb.id = $1`,
+        [load_balancer_id],
+      )
+      return rows[0] ?? { leaving: true, generation: 0, doomed: [] }
     },
   }
 }

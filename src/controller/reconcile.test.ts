@@ -36,7 +36,7 @@ function rig(ensures: Record<string, Ensure>, clock_step_ms = 10) {
       if (state.tree) state.tree = withFacts(state.tree, before, facts)
     },
     write: async line => void lines.push(line),
-    leaving: async () => state.leaving,
+    news: async () => ({ leaving: state.leaving, generation: 1, doomed: [] }),
   }
   let now_ms = 0
   const controller = new AbortController()
@@ -100,6 +100,17 @@ describe('the runner', () => {
     const status = state.tree!.load_balancer.provisioning_status
     expect(await run()).toEqual({ kind: 'parked', soon: true })
     expect(state.tree!.load_balancer).toMatchObject({ provisioning_status: status, reason: 'waiting for the cloud' })
+  })
+
+  test('a step that waits for what never comes is parked at its deadline as well', async () => {
+    const { run, lines, state } = rig({
+      a: async (_, { pause }) => {
+        for (;;) await pause(100)
+      },
+    })
+    expect(await run()).toEqual({ kind: 'parked', soon: true })
+    expect(lines.map(line => line.kind)).toEqual(['failed'])
+    expect(state.tree?.load_balancer.reason).toBe('what it waits for has not come about')
   })
 
   test('a failure that waiting does not mend puts the load balancer in ERROR; what stands behind it does not run', async () => {

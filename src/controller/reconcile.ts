@@ -1,7 +1,7 @@
 /** The runner: brings one claimed tree to where its plan is empty, step by step, and records what each step learnt. */
 import type { Tree } from '../lbaas/tree.ts'
 import { type Due, type Facts, type Flow, nextDue, recorded, type StepContext } from './flow.ts'
-import { backoff_ms, type Classify, type Outcome, outcomeOf } from './outcome.ts'
+import { backoff_ms, type Classify, type Outcome, outcomeOf, Transient } from './outcome.ts'
 
 /** What a provider is to the engine: which flows are due for a tree, in order, and what its steps work with. */
 export type Provider<Clients> = {
@@ -20,9 +20,12 @@ export type Ledger = {
   record: (before: Tree, facts: Facts) => Promise<void>
   /** A line of the journal; never fails the work. */
   write: (line: JournalLine) => Promise<void>
-  /** Whether the tree is to go: what waits for anything else is pointless then. */
-  leaving: () => Promise<boolean>
+  /** What may have made a step pointless while it waits. */
+  news: () => Promise<News>
 }
+
+/** How the tree stands by now: whether it is to go, its generation, and the amphorae that are to go. */
+export type News = { leaving: boolean; generation: number; doomed: string[] }
 
 export type JournalLine = {
   step: string
@@ -105,13 +108,14 @@ async function runStep<Clients>(
   const line = (kind: JournalLine['kind'], text: string) =>
     ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind, text, generation })
   const begin_ms = around.now().getTime()
+  const until_ms = begin_ms + step.deadline_s * 1000
   const superseded = new AbortController()
   const signal = AbortSignal.any([around.signal, superseded.signal])
-  const stopWatching = watchForDeletion(ledger, around, tree, superseded)
+  const stopWatching = watchForNews(ledger, around, tree, due, superseded)
   try {
     for (let failures = 0; ; ) {
       try {
-        const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text))
+        const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text), until_ms)
         const facts = await step.ensure(tree, amphora, context)
         await ledger.record(tree, facts)
         await line('done', `took ${((around.now().getTime() - begin_ms) / 1000).toFixed(2)} s`)
@@ -133,7 +137,7 @@ async function runStep<Clients>(
           continue
         }
         await line('failed', outcome.kind === 'defect' ? outcome.stack : outcome.text)
-        await ledger.record(tree, factsOfFailure(tree, outcome))
+        await ledger.record(tree, factsOfFailure(tree, due, outcome))
         const objects = outcome.kind === 'permanent' && outcome.object_id !== null
         return objects ? null : outcome // an object in ERROR renders from its last good state: the plan goes on without it
       }
@@ -143,10 +147,19 @@ async function runStep<Clients>(
   }
 }
 
-/** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay. */
-function factsOfFailure(tree: Tree, outcome: Exclude<Outcome, { kind: 'later' }>): Facts {
-  if (outcome.kind === 'transient') return { load_balancer: { reason: outcome.text } }
-  const reason = outcome.kind === 'permanent' ? outcome.reason : `internal error: ${outcome.text}`
+/** The object at fault (else the load balancer) with its reason. A transient failure changes no status: it is a delay.
+ *  What fails beside a load balancer that serves is the amphora's failure. */
+function factsOfFailure<Clients>(tree: Tree, due: Due<Clients>, outcome: Exclude<Outcome, { kind: 'later' }>): Facts {
+  const reason =
+    outcome.kind === 'transient'
+      ? outcome.text
+      : outcome.kind === 'permanent'
+        ? outcome.reason
+        : `internal error: ${outcome.text}`
+  const { amphora, yields } = due
+  if (yields && amphora && amphora.status !== 'PENDING_DELETE' && amphora.status !== 'DELETED')
+    return { load_balancer: { reason }, amphorae: { [amphora.id]: { status: 'ERROR' } } }
+  if (yields || outcome.kind === 'transient') return { load_balancer: { reason } }
   const failed = { provisioning_status: 'ERROR' as const, reason }
   const id = outcome.kind === 'permanent' ? outcome.object_id : null
   for (const kind of ['listeners', 'pools', 'members', 'health_monitors'] as const)
@@ -156,26 +169,40 @@ function factsOfFailure(tree: Tree, outcome: Exclude<Outcome, { kind: 'later' }>
     : { load_balancer: failed }
 }
 
-/** Asks every step that can look, and withdraws what no longer holds; the ordinary plan then repairs it. */
-async function lookAtWorld<Clients>(provider: Provider<Clients>, ledger: Ledger, around: Surroundings): Promise<void> {
+/** Asks every step that can look, and withdraws what no longer holds; the ordinary plan then repairs it. Whom we cannot
+ *  ask may be as recorded: silence is the health side's business, and must not keep others from being served. */
+async function lookAtWorld<Clients>(
+  provider: Provider<Clients>,
+  ledger: Ledger,
+  around: Surroundings,
+  mute = new Set<string>(),
+): Promise<void> {
   const tree = await ledger.load()
   if (!tree) return
-  const context = contextOf(provider, ledger, around, tree, around.signal, () => {})
+  const { generation } = tree.load_balancer
   for (const { step, amphora } of recorded(provider.due(tree), tree)) {
     around.signal.throwIfAborted()
+    if (amphora && mute.has(amphora.id)) continue
+    const patience = AbortSignal.timeout(look_patience_ms)
+    const signal = AbortSignal.any([around.signal, patience])
+    const line = (kind: JournalLine['kind'], text: string) =>
+      ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind, text, generation })
+    const context = contextOf(provider, ledger, around, tree, signal, text => void line('said', text))
     const withdrawn = await step.look!(tree, amphora, context).catch(error => {
-      // whom we cannot ask may be as recorded: silence is the health manager's business
-      if (outcomeOf(error, provider.classify).kind === 'transient') return {}
-      throw error
+      around.signal.throwIfAborted()
+      if (!patience.aborted && outcomeOf(error, provider.classify).kind !== 'transient') throw error
+      if (amphora) mute.add(amphora.id)
+      return {}
     })
     if (Object.keys(withdrawn).length === 0) continue
     await ledger.record(tree, withdrawn)
-    const generation = tree.load_balancer.generation
-    const text = 'the world has it no more; it is brought about again'
-    await ledger.write({ step: step.title, amphora_id: amphora?.id ?? null, kind: 'withdrawn', text, generation })
-    return lookAtWorld(provider, ledger, around) // later facts may have hung on this one
+    await line('withdrawn', 'the world has it no more; it is brought about again')
+    return lookAtWorld(provider, ledger, around, mute) // later facts may have hung on this one
   }
 }
+
+/** One who does not answer a question in this time is not asked further. */
+const look_patience_ms = 3_000
 
 function contextOf<Clients>(
   provider: Provider<Clients>,
@@ -184,20 +211,38 @@ function contextOf<Clients>(
   tree: Tree,
   signal: AbortSignal,
   say: (text: string) => void,
+  until_ms = Number.POSITIVE_INFINITY,
 ): StepContext<Clients> {
   const clients = provider.clients(tree, ledger.token, { claim: around.signal, step: signal })
-  return { clients, say, signal, now: around.now, pause: wait_ms => around.pause(wait_ms, signal) }
+  const pause = async (wait_ms: number) => {
+    // a condition that never comes true would hold the claim for ever
+    if (around.now().getTime() >= until_ms) throw new Transient('what it waits for has not come about')
+    await around.pause(wait_ms, signal)
+  }
+  return { clients, say, signal, now: around.now, pause }
 }
 
-/** Aborts a step that waits for anything but the deletion when the load balancer is to go. Looks every second. */
-function watchForDeletion(ledger: Ledger, around: Surroundings, tree: Tree, superseded: AbortController): () => void {
+/** Aborts a step that has become pointless: the load balancer is to go, the step's amphora is, or (where the flow yields)
+ *  there is a newer intention to be served first. Looks every second. */
+function watchForNews<Clients>(
+  ledger: Ledger,
+  around: Surroundings,
+  tree: Tree,
+  due: Due<Clients>,
+  superseded: AbortController,
+): () => void {
   if (tree.load_balancer.provisioning_status === 'PENDING_DELETE') return () => {}
   const over = new AbortController()
+  const living = due.amphora !== null && due.amphora.status !== 'PENDING_DELETE' && due.amphora.status !== 'DELETED'
   const watch = async () => {
     const signal = AbortSignal.any([over.signal, around.signal])
     while (!signal.aborted) {
       await around.pause(1_000, signal)
-      if (await ledger.leaving()) return superseded.abort(new Error('the load balancer is to go'))
+      const { leaving, doomed, generation } = await ledger.news()
+      const overtaken = due.yields && generation > tree.load_balancer.generation
+      if (leaving) return superseded.abort(new Error('the load balancer is to go'))
+      if (living && doomed.includes(due.amphora!.id)) return superseded.abort(new Error('the amphora is to go'))
+      if (overtaken) return superseded.abort(new Error('there is a newer change'))
     }
   }
   watch().catch(() => {}) // aborted, or the database is away for a moment: the step goes on

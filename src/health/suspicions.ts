@@ -20,7 +20,8 @@ export class Suspicions {
     now_ms: number,
   ): { odd: boolean; suspicion: Suspicion | null } {
     const { amphora_id } = beat
-    const text = oddity(tree, beat, witnesses)
+    const masters = mastersOf(tree, witnesses)
+    const text = oddity(tree, beat, masters)
     if (text === null) {
       this.#odd.delete(amphora_id)
       return { odd: false, suspicion: null }
@@ -28,8 +29,10 @@ export class Suspicions {
     const beats = (this.#odd.get(amphora_id)?.beats ?? 0) + 1
     this.#odd.set(amphora_id, { text, beats })
     const load_balancer_id = tree.load_balancer.id
+    // one that died as MASTER has said so for the last time: each of them must have repeated it beside the other
+    const repeated = !masters.includes(amphora_id) || masters.every(id => (this.#odd.get(id)?.beats ?? 0) >= 2)
     const suspicion =
-      beats >= 2 && this.mayAsk(load_balancer_id, now_ms) ? { load_balancer_id, amphora_id, text } : null
+      beats >= 2 && repeated && this.mayAsk(load_balancer_id, now_ms) ? { load_balancer_id, amphora_id, text } : null
     return { odd: true, suspicion }
   }
 
@@ -54,14 +57,18 @@ const most_remembered = 10_000
 function oddity(
   tree: Tree,
   { amphora_id, digests }: { amphora_id: string; digests: Record<string, string> | null },
-  witnesses: readonly Witness[],
+  masters: readonly string[],
 ): string | null {
   const amphora = tree.amphorae.find(one => one.id === amphora_id)
   if (!amphora || !serves(amphora) || tree.load_balancer.provisioning_status.startsWith('PENDING_')) return null
-  const masters = witnesses.filter(one => one.alive && one.role === 'MASTER' && isServing(tree, one.amphora_id))
-  if (masters.length > 1 && masters.some(one => one.amphora_id === amphora_id))
-    return `two amphorae say that they are MASTER: ${masters.map(one => one.amphora_id).join(' and ')}`
+  if (masters.includes(amphora_id)) return `two amphorae say that they are MASTER: ${masters.join(' and ')}`
   return digests === null ? null : mismatch(amphora, digests)
+}
+
+/** Those of a load balancer that say that they have the VIP, if they are several. */
+function mastersOf(tree: Tree, witnesses: readonly Witness[]): string[] {
+  const masters = witnesses.filter(one => one.alive && one.role === 'MASTER' && isServing(tree, one.amphora_id))
+  return masters.length > 1 ? masters.map(one => one.amphora_id) : []
 }
 
 /** A listener that runs and should not, one that should and does not, or one that runs with another configuration. */

@@ -56,7 +56,6 @@ export const amphora = resource({
       null: true,
       doc: "The digest of the keepalived's input that its agent confirmed.",
     }),
-    listeners_started: boolean({ ...inner, doc: 'Whether, having taken a place over, it has started its listeners.' }),
     host_id: string({ ...inner, null: true, doc: 'The host of its server, as far as Nova tells them apart.' }),
     replaces: uuid({ ...inner, null: true, doc: 'Whose place it is to take; null once it has.' }),
     replace: boolean({
@@ -85,8 +84,10 @@ export type MemberPort = {
 }
 
 /** The row of an amphora of which nothing exists yet. */
-export function newAmphora(row: Pick<Amphora, 'id' | 'load_balancer_id' | 'role' | 'created_at'>): Amphora {
+export function newAmphora(row: Pick<Amphora, 'id' | 'created_at'> & Partial<Amphora>): Amphora {
   return {
+    load_balancer_id: null,
+    role: null,
     status: 'PENDING_CREATE',
     compute_id: null,
     lb_network_ip: null,
@@ -108,7 +109,6 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'load_balancer_id' | 'role'
     member_ports: [],
     applied: {},
     vrrp_applied: null,
-    listeners_started: false,
     host_id: null,
     replaces: null,
     replace: false,

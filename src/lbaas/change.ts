@@ -2,6 +2,7 @@
 import { amphora } from './amphora.ts'
 import { createListener, createLoadBalancer, createMember, createMonitor, createPool } from './creation.ts'
 import { Rejected } from './errors.ts'
+import type { FlavorData } from './flavor.ts'
 import {
   checkMonitor,
   completedMonitor,
@@ -19,7 +20,7 @@ import { leaving, listenerOf, memberOf, membersOf, monitorOf, poolOf, type Tree,
 
 /** What a request asks for, its fields checked against the declaration and defaults filled in. */
 export type Request =
-  | { verb: 'create'; resource: 'load_balancer'; fields: LoadBalancerPost; vip: Vip; topology: Topology }
+  | CreateLoadBalancer
   | { verb: 'create'; resource: 'listener'; fields: ListenerPost }
   | { verb: 'create'; resource: 'pool'; fields: PoolPost }
   | { verb: 'create'; resource: 'member'; pool_id: string; fields: MemberPost; subnet: MemberSubnet | null }
@@ -34,6 +35,16 @@ export type Request =
   | { verb: 'delete'; resource: 'member'; pool_id: string; id: string }
   /** Of all amphorae of a load balancer, or of one. */
   | { verb: 'failover'; resource: 'load_balancer' | 'amphora'; id: string }
+
+/** `flavor` is what the chosen flavor says; `topology` is the deployment's where it says nothing of it. */
+export type CreateLoadBalancer = {
+  verb: 'create'
+  resource: 'load_balancer'
+  fields: LoadBalancerPost
+  vip: Vip
+  topology: Topology
+  flavor?: FlavorData
+}
 
 /** What a change is told instead of looking it up. */
 export type Terms = {

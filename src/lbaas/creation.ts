@@ -1,6 +1,6 @@
 /** Creations: the tree with a new object in it. */
 
-import type { Request, Terms } from './change.ts'
+import type { CreateLoadBalancer, Request, Terms } from './change.ts'
 import { Rejected } from './errors.ts'
 import {
   checkMonitor,
@@ -19,10 +19,7 @@ import type { TreeResource } from './resource.ts'
 import { found, link, replaced, root, touch, touchPool } from './touch.ts'
 import { listenerOf, poolOf, type Tree } from './tree.ts'
 
-export function createLoadBalancer(
-  { fields, vip, topology }: Extract<Request, { verb: 'create'; resource: 'load_balancer' }>,
-  terms: Terms,
-): Tree {
+export function createLoadBalancer({ fields, vip, topology, flavor = {} }: CreateLoadBalancer, terms: Terms): Tree {
   refuseWithoutVip(fields)
   const load_balancer: LoadBalancer = {
     ...fields,
@@ -32,9 +29,10 @@ export function createLoadBalancer(
     vip_subnet_id: vip.subnet_id,
     vip_network_id: vip.network_id,
     vip_port_owned: vip.owned,
-    flavor_id: null,
     availability_zone: null,
-    topology,
+    topology: flavor.loadbalancer_topology ?? topology,
+    compute_flavor: flavor.compute_flavor ?? null,
+    amp_image_tag: flavor.amp_image_tag ?? null,
     vip_subnet_cidr: vip.subnet_cidr,
     vip_gateway: vip.gateway,
     security_group_id: null,

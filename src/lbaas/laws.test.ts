@@ -5,6 +5,7 @@ import { amphora, newAmphora } from './amphora.ts'
 import { change, type Request } from './change.ts'
 import { checkFields } from './check.ts'
 import { Rejected } from './errors.ts'
+import { flavor, flavorProfile } from './flavor.ts'
 import { healthMonitor } from './health-monitor.ts'
 import { brokenInvariants } from './invariants.ts'
 import { listener } from './listener.ts'
@@ -16,7 +17,7 @@ import { accepted, type Resource, shown, stateOf } from './resource.ts'
 import { creates, sampleId, sampleTerms } from './sample.ts'
 import { childrenOf, isMember, type Tree } from './tree.ts'
 
-const resources: Resource[] = [loadBalancer, listener, pool, member, healthMonitor, amphora]
+const resources: Resource[] = [loadBalancer, listener, pool, member, healthMonitor, amphora, flavor, flavorProfile]
 
 /** A step of a life: what is asked for, or how a pass of the controller ended. Numbers choose among what is there. */
 const step = fc.oneof(

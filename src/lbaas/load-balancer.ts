@@ -49,7 +49,7 @@ export const loadBalancer = resource({
       since: '2.0',
       doc: 'The network of the address.',
     }),
-    flavor_id: uuid({ null: true, post: false, doc: 'Always null: flavors are not offered.' }),
+    flavor_id: uuid({ null: true, of: 'flavor', doc: 'What the administrators offer, and was chosen.' }),
     availability_zone: string({
       null: true,
       post: false,
@@ -62,6 +62,18 @@ export const loadBalancer = resource({
       values: ['SINGLE', 'ACTIVE_STANDBY'],
       shown: false,
       doc: 'One amphora, or two of which one stands by.',
+    }),
+    compute_flavor: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "The size of its servers, where its flavor says one; else the deployment's.",
+    }),
+    amp_image_tag: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "The tag of its servers' image, where its flavor says one; else the deployment's.",
     }),
     vip_port_owned: boolean({
       state: 'bookkeeping',

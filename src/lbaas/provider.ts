@@ -14,6 +14,8 @@ export type Provider = {
   pool_protocols: readonly Pool['protocol'][]
   lb_algorithms: readonly Pool['lb_algorithm'][]
   monitor_types: readonly HealthMonitor['type'][]
+  /** The keys that profiles of flavors may have; `values` where not any string will do. */
+  flavor_capabilities: readonly { name: string; description: string; values?: readonly string[] }[]
 }
 
 /** The reference provider: haproxy in servers of the cloud. */
@@ -25,6 +27,16 @@ export const amphora_provider: Provider = {
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
+  flavor_capabilities: [
+    {
+      name: 'loadbalancer_topology',
+      description:
+        'The load balancer topology. One of: SINGLE - One amphora per load balancer. ACTIVE_STANDBY - Two amphora per load balancer.',
+      values: ['SINGLE', 'ACTIVE_STANDBY'],
+    },
+    { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
+    { name: 'amp_image_tag', description: 'The amphora image tag.' },
+  ],
 }
 
 /** The provider of that name or alias. */

@@ -18,9 +18,9 @@ export type Resource<F extends Fields = Fields> = {
   fields: F
 }
 
-export type ResourceName = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor' | 'amphora' | 'quota'
+export type ResourceName = TreeResource | 'amphora' | 'quota' | 'flavor' | 'flavor_profile'
 /** Those that a tenant makes, and that make up a tree. */
-export type TreeResource = Exclude<ResourceName, 'amphora' | 'quota'>
+export type TreeResource = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor'
 export type Dialect = 'octavia' | 'neutron'
 export type Fields = Readonly<Record<string, Field>>
 

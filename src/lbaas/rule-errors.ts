@@ -56,6 +56,26 @@ export const rule_errors = {
     octavia: invalid(v => String(v.detail)),
     neutron: bad(v => `Invalid input for ${v.field}. Reason: ${v.detail}`),
   },
+  flavor_unknown: {
+    rule: 'There is no such flavor.',
+    octavia: invalid(() => 'Invalid flavor_id.'),
+    neutron: [404, 'FlavorNotFound', v => `Flavor ${v.id} could not be found.`],
+  },
+  flavor_provider: {
+    rule: 'The flavor is of another provider than the one that the request names.',
+    octavia: [400, v => `Flavor '${v.flavor}' is not compatible with provider '${v.provider}'`],
+    neutron: [409, 'ProviderFlavorConflict', () => 'Cannot specify both a flavor and a provider'],
+  },
+  name_taken: {
+    rule: 'Names of these are unique.',
+    octavia: [409, v => `A ${v.resource} of ${v.name} already exists.`],
+    neutron: [409, 'NameInUse', v => `A ${v.resource} of ${v.name} already exists.`],
+  },
+  in_use: {
+    rule: 'Others depend on it; take it from them first.',
+    octavia: [409, v => `${v.resource} ${v.id} is in use and cannot be modified.`],
+    neutron: [409, 'InUse', v => `${v.resource} ${v.id} is in use and cannot be modified.`],
+  },
   disabled_option: {
     rule: 'The operator does not offer it.',
     octavia: [400, v => `The selected ${v.option} is not allowed in this deployment: ${v.value}`],

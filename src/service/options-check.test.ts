@@ -37,3 +37,22 @@ describe('options of the health program', () => {
     expect(() => check(wrong)).toThrow(/bind_ip is o-hm0.*\n.*heartbeat_key/)
   })
 })
+
+describe('options of the controller', () => {
+  const check = (changed: Record<string, string>) =>
+    checkOptions(loadOptions(null, { ...good, ...changed }), ['controller'])
+
+  test('of two equal priorities neither would give way', () => {
+    expect(() => check({})).not.toThrow()
+    expect(() => check({ OTTAVIA_KEEPALIVED_VRRP_VRRP_PRIORITY_BACKUP: '254' })).toThrow('make the first one greater')
+  })
+
+  test.each([
+    ['OTTAVIA_KEEPALIVED_VRRP_VRRP_ADVERT_INT', '0', 'must be a number from 0.01'],
+    ['OTTAVIA_CONTROLLER_WORKER_LOADBALANCER_TOPOLOGY', 'TRIPLE', 'must be one of SINGLE, ACTIVE_STANDBY'],
+    ['OTTAVIA_HOUSE_KEEPING_SPARE_AMPHORA_POOL_SIZE', '-1', 'must be a number from 0'],
+    ['OTTAVIA_NOVA_ENABLE_ANTI_AFFINITY', 'perhaps', 'must be true or false'],
+  ])('%s=%s is refused', (name, value, message) => {
+    expect(() => check({ [name]: value })).toThrow(message)
+  })
+})

@@ -9,7 +9,10 @@ export function checkOptions(options: Options, roles: readonly string[]): void {
 }
 
 const checks: Readonly<Record<string, (options: Options) => Iterable<string>>> = {
-  controller: heartbeats,
+  *controller(options) {
+    yield* heartbeats(options)
+    yield* vrrp(options)
+  },
   *health(options) {
     const { bind_ip } = options.health_manager
     if (!net.isIP(bind_ip))
@@ -26,4 +29,10 @@ function* heartbeats({ health_manager }: Options): Iterable<string> {
     yield `[health_manager] heartbeat_timeout is ${heartbeat_timeout}, less than three times heartbeat_interval (${heartbeat_interval}): two lost datagrams would cost an amphora; raise it to ${3 * heartbeat_interval} or more`
   if (health_check_interval > heartbeat_timeout)
     yield `[health_manager] health_check_interval is ${health_check_interval}, longer than heartbeat_timeout (${heartbeat_timeout}); lower it`
+}
+
+function* vrrp({ keepalived_vrrp }: Options): Iterable<string> {
+  const { vrrp_priority_master, vrrp_priority_backup } = keepalived_vrrp
+  if (vrrp_priority_master <= vrrp_priority_backup)
+    yield `[keepalived_vrrp] vrrp_priority_master is ${vrrp_priority_master}, vrrp_priority_backup ${vrrp_priority_backup}: neither of a pair would give way; make the first one greater (254 and 253 hand over fastest)`
 }

@@ -63,6 +63,13 @@ export const declarations = {
       'replace_first',
       'Whether an amphora is deleted after its successor is ready, or before (for clouds without room for both).',
     ),
+    amp_active_retries: number(
+      30,
+      1,
+      100_000,
+      'With amp_active_wait_sec: how long a server and its agent may take to come up; then another server is made.',
+    ),
+    amp_active_wait_sec: number(10, 1, 3600, 'Seconds, times amp_active_retries.'),
     max_workers: number(5, 1, 1000, 'How many load balancers this controller works on side by side.'),
     lease_s: number(15, 2, 3600, 'How long a claim lasts without a sign of life of its controller.'),
     late_effect_s: number(
@@ -110,6 +117,14 @@ export const declarations = {
       'soft-anti-affinity',
       'Whether they must, or should where there is more than one host.',
     ),
+  },
+  house_keeping: {
+    spare_amphora_pool_size: number(0, 0, 10_000, 'How many amphorae are kept booted for whoever needs one next.'),
+    spare_check_interval: number(30, 1, 86_400, 'Seconds between two looks at the spares.'),
+    cleanup_interval: number(30, 1, 86_400, 'Seconds between two purges.'),
+    amphora_expiry_age: number(604_800, 0, 1e9, 'Seconds that the row of a deleted amphora is kept.'),
+    cert_interval: number(3_600, 1, 86_400, 'Seconds between two looks at the certificates.'),
+    cert_expiry_buffer: number(0, 0, 1e9, 'Seconds before its end that a certificate is renewed; 0: half of its life.'),
   },
   metrics: {
     bind_host: text('127.0.0.1', 'Where Prometheus finds GET /metrics.'),

@@ -31,6 +31,7 @@ export function listen(
     if (closed) return
     const fresh = new pg.Client({ connectionString: connection, keepAlive: true })
     client = fresh
+    let planned = false
     fresh.on('notification', heard)
     fresh.on('error', error => log.warn({ err: error.message }, `listening on ${channel} broke`))
     fresh.on('end', () => again())
@@ -42,7 +43,6 @@ export function listen(
     } catch {
       again()
     }
-    let planned = false
     function again() {
       if (planned || closed || client !== fresh) return
       planned = true

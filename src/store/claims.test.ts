@@ -32,6 +32,7 @@ beforeEach(async () => {
         vip_port_id: null,
         vip_subnet_id: null,
         vip_network_id: ids[0]!,
+        flavor_id: null,
         tags: [],
       }
       const terms = {

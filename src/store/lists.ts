@@ -4,10 +4,11 @@ import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
 import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import { type Field, stateOf, type TreeResource } from '../lbaas/resource.ts'
+import { type Field, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 
-export type Listed = TreeResource
+/** What there are lists of. */
+export type Listed = Exclude<ResourceName, 'quota'>
 
 export type ListQuery = {
   /** Column to its values, of which one must equal. */
@@ -35,7 +36,8 @@ export function listColumns(resource: Listed): Map<string, Field> {
   return new Map(
     Object.entries(tables[resource].fields).filter(
       ([, field]) =>
-        ['intention', 'bookkeeping', 'observation'].includes(stateOf(field)) &&
+        stateOf(field) !== 'request' &&
+        (stateOf(field) !== 'fact' || field.options.shown === true) &&
         !['map', 'list', 'record'].includes(field.kind),
     ),
   )
@@ -45,6 +47,7 @@ export function listColumns(resource: Listed): Map<string, Field> {
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
   const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
+  if (resource === 'amphora') scope.push(`o.status <> 'DELETED'`) // kept for a while, and not shown
   const order = [
     ...query.sort,
     { column: 'created_at', descending: false },
@@ -62,8 +65,8 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
     conditions.push(after(sql, resource, directed, marker))
   }
   const { rows } = await pool.query(
-    `select ${selected(tables[resource], 'o')}, ${operating(resource)} as operating_status
-     from lbaas.${resource} o left join lbaas.operating_status s on s.object_id = o.id
+    `select ${selected(tables[resource], 'o')}${isObserved(resource) ? `, ${operating(resource)} as operating_status` : ''}
+     from ${source(resource)}
      where ${conditions.length ? conditions.join(' and ') : 'true'}
      order by ${directed.map(one => `${expression(resource, one.column)} ${one.descending ? 'desc nulls first' : 'asc nulls last'}`).join(', ')}
      limit ${sql.value(query.limit + 1)}`,
@@ -113,13 +116,23 @@ class Sql {
   }
 }
 
+/** Do its objects have an operating status? */
+function isObserved(resource: Listed): resource is TreeResource {
+  return 'operating_status' in tables[resource].fields
+}
+
+function source(resource: Listed): string {
+  const rows = `lbaas.${resource} o`
+  return isObserved(resource) ? `${rows} left join lbaas.operating_status s on s.object_id = o.id` : rows
+}
+
 /** What was never reported on has what it started with. */
-function operating(resource: Listed): string {
+function operating(resource: TreeResource): string {
   return `coalesce(s.operating_status, '${initialOperating(resource)}')`
 }
 
 function expression(resource: Listed, column: string): string {
-  return column === 'operating_status' ? operating(resource) : `o.${column}`
+  return column === 'operating_status' && isObserved(resource) ? operating(resource) : `o.${column}`
 }
 
 function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): string[] {
@@ -178,9 +191,9 @@ async function markerRow(
   if (!isUuid(marker!)) throw refused
   const { rows } = await pool.query(
     `select ${columns.map(column => `${expression(resource, column)} as ${column}`).join(', ')}
-     from lbaas.${resource} o left join lbaas.operating_status s on s.object_id = o.id
-     where o.id = $1 and ($2::text is null or o.project_id = $2)`,
-    [marker, project_id],
+     from ${source(resource)}
+     where o.id = $1 ${project_id === null ? '' : 'and o.project_id = $2'}`,
+    project_id === null ? [marker] : [marker, project_id],
   )
   if (!rows[0]) throw refused
   return rows[0]

@@ -1,5 +1,6 @@
 /** The tables as the declarations have them: columns, their types, and rows in both directions. */
 import { amphora } from '../lbaas/amphora.ts'
+import { flavor, flavorProfile } from '../lbaas/flavor.ts'
 import { healthMonitor } from '../lbaas/health-monitor.ts'
 import { listener } from '../lbaas/listener.ts'
 import { loadBalancer } from '../lbaas/load-balancer.ts'
@@ -19,6 +20,8 @@ export const tables: Readonly<Record<ResourceName, Resource>> = {
   health_monitor: healthMonitor,
   amphora,
   quota,
+  flavor,
+  flavor_profile: flavorProfile,
 }
 
 const pg_types: Readonly<Record<FieldKind, string>> = {

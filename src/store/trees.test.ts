@@ -192,7 +192,7 @@ describe('the lock on a tree', () => {
           sampleId(2),
           sampleId(amphora),
         ])
-      // amphorae that are not there (any more) have no connections
+      // what has passed stays counted; connections end with their amphorae, and these are no more
       const sums = { bytes_in: 2, bytes_out: 4, active_connections: 0, total_connections: 8, request_errors: 10 }
       expect(await statistics.ofLoadBalancer(pool, lb)).toEqual(sums)
       expect(await statistics.ofListener(pool, sampleId(2))).toEqual(sums)

@@ -10,6 +10,7 @@ import type { Pool } from '../lbaas/pool.ts'
 import type { OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import { forget as forgetAmphorae } from './spares.ts'
 import { type Tx, transaction } from './transaction.ts'
 
 /** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
@@ -171,7 +172,8 @@ async function updateRows(tx: Tx, resource: Resource, before: AnyRow[], after: A
 async function deleteRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
   const kept = new Set(after.map(row => row.id))
   const gone = before.filter(row => !kept.has(row.id)).map(row => row.id)
-  if (gone.length) await tx.query(`delete from lbaas.${resource.name} where id = any($1)`, [gone])
+  if (gone.length && resource.name === 'amphora') await forgetAmphorae(tx, gone)
+  else if (gone.length) await tx.query(`delete from lbaas.${resource.name} where id = any($1)`, [gone])
 }
 
 /** Beats are expected from the moment that an amphora is ready, not from its first one on: else one that never beats

@@ -15,6 +15,10 @@ export type Account = {
   vip_ports: string[]
   /** Of the security groups lb-<id>: the ids. */
   groups: string[]
+  /** Of the server groups octavia-lb-<id>: the ids. */
+  server_groups: string[]
+  /** Of the ports octavia-lb-member-<id>: the ids, each of which is one of `servers`. */
+  member_ports: string[]
 }
 
 type Named = { id: string; name: string; device_id: string }
@@ -27,10 +31,11 @@ export async function account(admin: Api): Promise<Account> {
     if (status !== 200) throw new Error(`${key}: status ${status}`)
     return body[key]!
   }
-  const [servers, ports, groups] = await Promise.all([
+  const [servers, ports, groups, server_groups] = await Promise.all([
     list(admin.compute<Lists>('GET', 'v2.1/servers/detail?all_tenants=1'), 'servers'),
     list(admin.network<Lists>('GET', 'ports'), 'ports'),
     list(admin.network<Lists>('GET', 'security-groups'), 'security_groups'),
+    list(admin.compute<Lists>('GET', 'v2.1/os-server-groups?all_projects=True'), 'server_groups'),
   ])
   const behind = (prefix: string, named: Named[]) => {
     const uuid = /^[0-9a-f]{8}-[0-9a-f-]{27}$/
@@ -47,43 +52,74 @@ export async function account(admin: Api): Promise<Account> {
     management_ports: behind('amphora-', managed),
     vip_ports: behind('octavia-lb-', ports),
     groups: behind('lb-', groups),
+    server_groups: behind('octavia-lb-', server_groups),
+    member_ports: behind('octavia-lb-member-', ports),
   }
 }
 
-/** What there must be of these load balancers, if each has the one amphora that is named beside it: exactly one of all. */
-export function rightAccount(amphorae: Map<string, string>): Account {
-  const load_balancers = [...amphorae.keys()].sort()
-  const servers = [...amphorae.values()].sort()
+/** What a load balancer should consist of: the ids of its amphorae, of those that have a port on a member network once
+ *  for each, and whether they are a pair by design. */
+export type Parts = { amphorae: string[]; members?: string[]; pair: boolean }
+
+/** What there must be of these load balancers: exactly one of all. */
+export function rightAccount(parts: Map<string, Parts>): Account {
+  const load_balancers = [...parts.keys()].sort()
+  const servers = [...parts.values()].flatMap(({ amphorae }) => amphorae).sort()
   return {
     servers,
     vrrp_ports: servers,
     management_ports: servers,
     vip_ports: load_balancers,
     groups: load_balancers,
+    server_groups: load_balancers.filter(id => parts.get(id)!.pair),
+    member_ports: [...parts.values()].flatMap(({ members = [] }) => members).sort(),
   }
+}
+
+/** What there must be by the rows of the amphorae, as an administrator lists them. `members`: on how many member networks
+ *  a load balancer has ports, where that is any. */
+export async function recordedAccount(admin: Api, members: Record<string, number> = {}): Promise<Account> {
+  type Row = { id: string; loadbalancer_id: string; status: string; role: string }
+  const [lbs, rows] = await Promise.all([
+    admin.octavia<{ loadbalancers: { id: string }[] }>('GET', 'loadbalancers'),
+    admin.amphorae<{ amphorae: Row[] }>('GET'),
+  ])
+  const parts = lbs.body.loadbalancers.map(({ id }): [string, Parts] => {
+    const own = rows.body.amphorae.filter(row => row.loadbalancer_id === id)
+    const amphorae = own.map(row => row.id)
+    const on_networks = Array.from({ length: members[id] ?? 0 }, () => amphorae).flat()
+    return [id, { amphorae, members: on_networks, pair: own.some(row => row.role !== 'STANDALONE') }]
+  })
+  return rightAccount(new Map(parts))
 }
 
 export type ListedProcess = { pid: number; args: string; userns: string }
 
 /** All processes of a stack, as the machine sees them. */
 export function processesOf(stack: Stack): ListedProcess[] {
-  const below = (pid: number): number[] => {
+  return processesBelow(stack.firstProcess())
+}
+
+/** Those that it has started, and those that they have. */
+export function processesBelow(pid: number): ListedProcess[] {
+  return pidsBelow(pid).flatMap(one => {
     try {
-      const tasks = fs.readdirSync(`/proc/${pid}/task`)
-      const children = tasks.flatMap(task => fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
-      return children.filter(child => child !== '').flatMap(child => [Number(child), ...below(Number(child))])
-    } catch {
-      return [] // it has just ended
-    }
-  }
-  return below(stack.firstProcess()).flatMap(pid => {
-    try {
-      const args = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-      return [{ pid, args, userns: fs.readlinkSync(`/proc/${pid}/ns/user`) }]
+      const args = fs.readFileSync(`/proc/${one}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+      return [{ pid: one, args, userns: fs.readlinkSync(`/proc/${one}/ns/user`) }]
     } catch {
       return []
     }
   })
+}
+
+function pidsBelow(pid: number): number[] {
+  try {
+    const tasks = fs.readdirSync(`/proc/${pid}/task`)
+    const children = tasks.flatMap(task => fs.readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
+    return children.filter(child => child !== '').flatMap(child => [Number(child), ...pidsBelow(Number(child))])
+  } catch {
+    return [] // it has just ended
+  }
 }
 
 /** The user namespaces in which processes of the stack run: each server has one of its own. */
@@ -91,9 +127,14 @@ export function namespacesOf(stack: Stack): number {
   return new Set(processesOf(stack).map(({ userns }) => userns)).size
 }
 
-/** Kills a daemon of the stack (`ottavia serve ROLE`) as the machine would when it runs out of memory. */
-export function killDaemon(stack: Stack, role: 'all' | 'pocket'): void {
+/** The process id of a daemon of the stack (`ottavia serve ROLE`). */
+export function daemonOf(stack: Stack, role: 'all' | 'pocket'): number {
   const daemon = processesOf(stack).find(({ args }) => args.endsWith(`src/cli/ottavia.ts serve ${role}`))
   if (!daemon) throw new Error(`no process serves ${role}`)
-  process.kill(daemon.pid, 'SIGKILL')
+  return daemon.pid
+}
+
+/** Kills a daemon of the stack as the machine would when it runs out of memory. */
+export function killDaemon(stack: Stack, role: 'all' | 'pocket'): void {
+  process.kill(daemonOf(stack, role), 'SIGKILL')
 }

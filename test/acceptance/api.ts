@@ -41,6 +41,11 @@ export class Api {
     return this.#send(`${this.#octavia}/v2.0/lbaas/${path}`, method, body)
   }
 
+  /** `path` below /v2.0/octavia/amphorae. */
+  amphorae<T = Record<string, unknown>>(method: string, path = ''): Promise<Answer<T>> {
+    return this.#send(`${this.#octavia}/v2.0/octavia/amphorae${path}`, method)
+  }
+
   /** `path` below /v2.0/lbaas of Neutron. */
   neutron<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#neutron}/v2.0/lbaas/${path}`, method, body)

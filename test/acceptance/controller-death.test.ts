@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { State } from '../../src/cli/state.ts'
 import { askControl } from '../../src/cli/world/control.ts'
 import type { FaultRule } from '../../src/pocket/faults.ts'
-import { account, killDaemon, namespacesOf, rightAccount } from './accounting.ts'
+import { account, killDaemon, namespacesOf, type Parts, rightAccount } from './accounting.ts'
 import { Api } from './api.ts'
 import { eventually, Stack } from './stack.ts'
 
@@ -108,16 +108,16 @@ test('afterwards there is exactly one of everything, and no twin', async () => {
   const { body } = await admin.octavia<Listed>('GET', 'loadbalancers')
   const lbs = body.loadbalancers
   expect(lbs.length).toBe(made)
-  const amphorae = new Map<string, string>()
+  const parts = new Map<string, Parts>()
   for (const lb of lbs) {
     await eventually(`nothing left to do for ${lb.name}`, async () =>
       (await explanation(lb)).includes('Nothing is left'),
     )
     const found = [...(await explanation(lb)).matchAll(/amphora ([0-9a-f-]{36}): ALLOCATED/g)]
-    expect(found.length, await explanation(lb)).toBe(1)
-    amphorae.set(lb.id, found[0]![1]!)
+    expect(found.length, await explanation(lb)).toBe(2)
+    parts.set(lb.id, { amphorae: found.map(match => match[1]!), pair: true })
   }
-  expect(await account(admin)).toEqual(rightAccount(amphorae))
+  expect(await account(admin)).toEqual(rightAccount(parts))
   const journals = (await Promise.all(lbs.map(explanation))).join()
   for (const twin of ['server', 'port', 'security group'])
     expect(journals, 'a twin of each kind has been there').toMatch(

@@ -77,7 +77,7 @@ describe('the five commands', () => {
     const row = all.split('\n').filter(line => line.includes('amphora-') && line.includes('192.168.0.'))
     expect(row.length).toBeGreaterThan(0)
     const explained = (await stack.run('explain', lb.id)).stdout
-    const amphora = /amphora ([0-9a-f-]{36}): ALLOCATED, server ([0-9a-f-]{36})/.exec(explained)!
+    const amphora = /amphora ([0-9a-f-]{36}): ALLOCATED \w+, server ([0-9a-f-]{36})/.exec(explained)!
     const own = row.find(line => line.includes(`amphora-${amphora[1]}`))!
     expect(own).toMatch(/lb-mgmt-net=192\.168\.0\.\d+/)
     expect(own).toMatch(/private=.*10\.0\.0\.\d+/)

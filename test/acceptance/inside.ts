@@ -14,9 +14,10 @@ export class Inside {
     this.management_address = management_address
   }
 
-  static async of(stack: Stack, load_balancer_id: string): Promise<Inside> {
+  /** Of a pair the one that is meant to be `role`. */
+  static async of(stack: Stack, load_balancer_id: string, role = '\\w+'): Promise<Inside> {
     const { stdout, stderr } = await stack.run('explain', load_balancer_id)
-    const found = /amphora (\S+): ALLOCATED, server (\S+), (\S+)/.exec(stdout)
+    const found = new RegExp(`amphora (\\S+): ALLOCATED ${role}, server (\\S+), (\\S+)`).exec(stdout)
     if (!found) throw new Error(`no amphora serves ${load_balancer_id}: ${stdout}${stderr}`)
     return new Inside(stack, found[1]!, found[2]!, found[3]!)
   }
@@ -37,9 +38,8 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
 
   /** The haproxy processes of a listener: its master and its workers. A reload makes another worker. */
   async haproxies(listener_id: string): Promise<string[]> {
-    const { stdout } = await this.#stack.exec('ps', 'ax', '-o', 'pid=,args=')
-    const own = stdout.split('\n').filter(line => line.includes('haproxy') && line.includes(`/${listener_id}/`))
-    return own.map(line => line.trim().split(' ')[0]!).toSorted()
+    const found = await this.#processes(`haproxy.*/${listener_id}/`, 'echo $pids')
+    return found.trim().split(/\s+/).filter(Boolean).toSorted()
   }
 
   /** MAC addresses of the interfaces in amphora-haproxy. */
@@ -47,4 +47,36 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
     const links = JSON.parse(await this.shell('ip -j link')) as { ifname: string; address: string }[]
     return links.filter(link => link.ifname !== 'lo').map(link => link.address)
   }
+
+  /** Ends processes at once: haproxy's, keepalived's, the agent's, or all there are, as in a power cut. */
+  end(which: keyof typeof patterns): Promise<void> {
+    return this.#signal('KILL', patterns[which])
+  }
+
+  /** Nothing there runs any more, and nobody is told; until `thaw`. */
+  freeze(which: keyof typeof patterns = 'everything'): Promise<void> {
+    return this.#signal('STOP', patterns[which])
+  }
+
+  thaw(): Promise<void> {
+    return this.#signal('CONT', patterns.everything)
+  }
+
+  async #signal(signal: string, pattern: string): Promise<void> {
+    await this.#processes(pattern, `kill -${signal} $pids`)
+  }
+
+  /** Runs the script with the server's processes whose command line has the pattern; its first process comes last. */
+  async #processes(pattern: string, script: string): Promise<string> {
+    const found = `first=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id})
+ns=$(readlink /proc/$first/ns/pid)
+for p in $(ls /proc | grep '^[0-9]*$' | sort -rn); do
+  [ "$(readlink /proc/$p/ns/pid)" = "$ns" ] && tr '\\0' ' ' < /proc/$p/cmdline | grep -q -e '${pattern}' && pids="$pids $p"
+done`
+    const ran = await this.#stack.exec('sh', '-c', `${found}\n${script}`)
+    if (ran.status !== 0) throw new Error(`${script}: ${ran.stderr}`)
+    return ran.stdout
+  }
 }
+
+const patterns = { haproxy: 'haproxy -W', keepalived: 'keepalived', agent: 'agent.mjs', everything: '' }

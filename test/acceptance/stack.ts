@@ -89,7 +89,12 @@ export class Stack {
 
   /** `./ottavia COMMAND --state … ARGUMENTS`. */
   run(command: string, ...args: string[]): Promise<Ran> {
-    return execute([...this.#ottavia, command, '--state', this.dir, ...args], this.#variables)
+    return execute(this.command(command, ...args), this.#variables)
+  }
+
+  /** The same as the words of a command line. */
+  command(command: string, ...args: string[]): string[] {
+    return [...this.#ottavia, command, '--state', this.dir, ...args]
   }
 
   async status(): Promise<Status> {

@@ -6,7 +6,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../digest.ts'
 import { words } from './language.ts'
-import { type ListenerInput, type MemberInput, type PoolInput, renderListener } from './listener.ts'
+import { type ListenerInput, type MemberInput, type PeersInput, type PoolInput, renderListener } from './listener.ts'
+import type { MonitorInput } from './monitor.ts'
 
 const member = (n: number, change: Partial<MemberInput> = {}): MemberInput => ({
   id: `00000000-0000-4000-8000-00000000000${n}`,
@@ -57,6 +58,33 @@ const input = (
   default_pool,
 })
 
+const monitor = (type: string, change: Partial<MonitorInput> = {}): PoolInput =>
+  pool({
+    health_monitor: {
+      admin_state_up: true,
+      type,
+      delay: 5,
+      timeout: 2,
+      max_retries: 2,
+      max_retries_down: 3,
+      http_method: type.startsWith('HTTP') ? 'GET' : null,
+      url_path: type.startsWith('HTTP') ? '/' : null,
+      expected_codes: type.startsWith('HTTP') ? '200' : null,
+      domain_name: null,
+      http_version: null,
+      ...change,
+    },
+  })
+
+const peers: PeersInput = {
+  section: '57865debb8b645bca2d2d231c7e011ae_peers',
+  listener_peer_port: 1025,
+  peers: [
+    { name: 'rMI2-FG_nU3pNDffDjqI_pnOiNQ', address: '10.0.0.5' },
+    { name: 'SiyH8rjCFdvcux7I9vm_yiXFMhk', address: 'fd36:53a8:d962::6' },
+  ],
+}
+
 const cases: Record<string, ListenerInput> = {
   http: input(),
   https: input({ protocol: 'HTTPS', protocol_port: 443 }, pool({ protocol: 'HTTPS' })),
@@ -102,6 +130,42 @@ const cases: Record<string, ListenerInput> = {
   ipv6: input({}, pool({ members: [member(1, { address: 'fd36:53a8:d962::11' }), member(2)] }), {
     vip_address: 'fd36:53a8:d962::10',
   }),
+  'monitor-http': input({}, monitor('HTTP', { http_method: 'HEAD', url_path: '/health', expected_codes: '200, 202' })),
+  'monitor-http-codes': input({}, monitor('HTTP', { expected_codes: '200-204' })),
+  'monitor-http-host': input({}, monitor('HTTP', { http_version: 1.1, domain_name: 'www.example.org' })),
+  'monitor-http-no-host': input({}, monitor('HTTP', { http_version: 1.1 })),
+  'monitor-https': input({ protocol: 'HTTPS' }, { ...monitor('HTTPS'), protocol: 'HTTPS' }),
+  'monitor-tls-hello': input({ protocol: 'HTTPS' }, { ...monitor('TLS-HELLO'), protocol: 'HTTPS' }),
+  'monitor-tcp': input({ protocol: 'TCP' }, { ...monitor('TCP'), protocol: 'TCP' }),
+  'monitor-ping': input({ protocol: 'TCP' }, { ...monitor('PING'), protocol: 'TCP' }),
+  'monitor-of-datagrams': input({}, monitor('UDP-CONNECT')),
+  'monitor-disabled': input({}, monitor('HTTP', { admin_state_up: false })),
+  'monitor-of-hostile-words': input(
+    {},
+    monitor('HTTP', {
+      http_version: 1.1,
+      http_method: 'GE T',
+      url_path: '/a b"#$c\\',
+      domain_name: 'a\n%[b] c',
+    }),
+  ),
+  'monitor-slow': input({ timeout_member_connect: 5_000 }, monitor('TCP', { timeout: 9, delay: 0 })),
+  'monitor-elsewhere': input(
+    {},
+    {
+      ...monitor('HTTP'),
+      members: [member(1, { monitor_address: '10.0.9.1', monitor_port: 8080 }), member(2, { monitor_port: 8081 })],
+    },
+  ),
+  'peers-source-ip': { ...input({}, pool({ session_persistence: { type: 'SOURCE_IP', cookie_name: null } })), peers },
+  'peers-app-cookie': {
+    ...input({}, pool({ session_persistence: { type: 'APP_COOKIE', cookie_name: 'sid' } })),
+    peers,
+  },
+  'peers-without-table': {
+    ...input({}, pool({ session_persistence: { type: 'HTTP_COOKIE', cookie_name: null } })),
+    peers,
+  },
 }
 
 const golden = path.join(import.meta.dirname, 'golden')
@@ -112,8 +176,11 @@ describe('golden', () => {
     const text = renderListener(each)
     if (process.env.UPDATE_GOLDEN) fs.writeFileSync(file, text)
     expect(text).toBe(fs.readFileSync(file, 'utf8'))
-    const { status, stderr } = spawnSync('haproxy', ['-c', '-f', file], { encoding: 'utf8' })
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const local = name.startsWith('peers') ? ['-L', peers.peers[0]!.name] : []
+    const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', file], { encoding: 'utf8' })
+    // The agent writes it before a reload.
+    const said = stderr.split('\n').filter(line => !/server-state-file|servers-state|Can't open|NOTICE/.test(line))
+    expect({ status, said }).toEqual({ status: 0, said: [''] })
   })
 
   test('every file has its case', () => {
@@ -134,16 +201,28 @@ test('no string that reaches the renderer changes the text beyond its own word',
     fc.string({ unit: 'binary', minLength: 1 }),
     fc.string({ unit: fc.constantFrom(...' \n"\'\\#'), minLength: 1 }),
   )
-  const made = (text: string) =>
+  const unpaired = (text: string) =>
     input(
       { id: text, protocol: text, allowed_cidrs: [text], insert_headers: { [text]: text } },
       pool({
         id: text,
-        members: [member(1, { id: text, address: text })],
+        members: [member(1, { id: text, address: text, monitor_address: text, monitor_port: 80 })],
+        health_monitor: {
+          ...monitor('HTTP').health_monitor!,
+          http_version: 1.1,
+          http_method: text,
+          url_path: text,
+          domain_name: text,
+          expected_codes: text,
+        },
         session_persistence: { type: 'APP_COOKIE', cookie_name: text },
       }),
       { vip_address: text },
     )
+  const made = (text: string) => ({
+    ...unpaired(text),
+    peers: { ...peers, section: text, peers: [{ name: text, address: text }] },
+  })
   fc.assert(
     fc.property(hostile, text => {
       expect(shape(made(text))).toEqual(shape(made('a')))

@@ -1,19 +1,22 @@
 /** haproxy.cfg of one listener (the 0.5 layout: one haproxy process per listener), as a pure function of its objects. */
 import { isIP } from 'node:net'
 import { fetchArgument, word } from './language.ts'
+import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorLines, monitorOf } from './monitor.ts'
 
 /** Grows whenever renderListener writes something else for the same input. */
-export const RENDERING_VERSION = 1
+export const RENDERING_VERSION = 2
 
 /** The text. Names and descriptions of objects appear nowhere in it.
  *  It is written so that later changes can be applied to the running process (`level admin`, `hash-type consistent`,
- *  `dynamic-cookie-key`), and leaves to the agent what depends on its machine: the global `maxconn`, and whether user
- *  and group exist. Servers' states are not carried over a reload: without a monitor there is nothing to carry. */
+ *  `dynamic-cookie-key`), and leaves to the agent what depends on its machine: the global `maxconn`, whether user and
+ *  group exist, and what monitors had found out before a reload. */
 export function renderListener(input: ListenerInput): string {
   const { load_balancer, listener } = input
   const enabled = load_balancer.admin_state_up && listener.admin_state_up
   const pool = input.default_pool?.admin_state_up ? input.default_pool : null
-  const sections = [globals(input), defaults()]
+  const shown = enabled ? pool : null
+  const sections = [globals(input, shown), defaults()]
+  if (input.peers && shown !== null && hasTable(shown)) sections.push(peers(input.peers))
   if (enabled) sections.push(frontend(input, pool))
   if (enabled && pool !== null) sections.push(backend(input, pool))
   return sections.map(([head, ...lines]) => [head, ...lines.map(line => `    ${line}`), ''].join('\n')).join('\n')
@@ -40,6 +43,15 @@ export type ListenerInput = {
     timeout_tcp_inspect: number | null
   }
   default_pool: PoolInput | null
+  /** The amphorae of a pair tell each other what is in their stick tables. Null for one that is alone. */
+  peers?: PeersInput | null
+}
+
+export type PeersInput = {
+  section: string
+  listener_peer_port: number
+  /** All of them, the amphora itself too: it finds itself by its name. */
+  peers: { name: string; address: string }[]
 }
 
 export type PoolInput = {
@@ -49,6 +61,7 @@ export type PoolInput = {
   lb_algorithm: string
   session_persistence: { type: string; cookie_name?: string | null } | null
   members: MemberInput[]
+  health_monitor?: MonitorInput | null
 }
 
 export type MemberInput = {
@@ -58,6 +71,9 @@ export type MemberInput = {
   protocol_port: number
   weight: number
   backup: boolean
+  /** Where its health is asked for, if not at its address and port. */
+  monitor_address?: string | null
+  monitor_port?: number | null
 }
 
 /** Of a listener whose tenant sets none (upstream's default). */
@@ -67,7 +83,7 @@ type Section = [head: string, ...lines: string[]]
 
 /** Requests are not logged: it costs 13-30 % of haproxy's time, and the statistics come from the socket.
  *  20 old processes at most: each that is kept by a slow download takes 4 MB. */
-function globals({ base_path, listener }: ListenerInput): Section {
+function globals({ base_path, listener }: ListenerInput, pool: PoolInput | null): Section {
   return [
     'global',
     'daemon',
@@ -76,7 +92,22 @@ function globals({ base_path, listener }: ListenerInput): Section {
     `stats socket ${word(`${base_path}/${listener.id}.sock`)} mode 0600 level admin expose-fd listeners`,
     'mworker-max-reloads 20',
     'hard-stop-after 24h',
+    ...(pool === null ? [] : monitorGlobals(pool, `${base_path}/${listener.id}`)),
   ]
+}
+
+/** Names are told apart by the listener, ports too: it has a process of its own. */
+function peers({ section, listener_peer_port, peers }: PeersInput): Section {
+  const sorted = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return [
+    `peers ${word(section)}`,
+    ...sorted.map(({ name, address }) => `peer ${word(name)} ${endpoint(address, listener_peer_port)}`),
+  ]
+}
+
+/** Whether the pool remembers clients in a stick table. */
+export function hasTable({ session_persistence }: PoolInput): boolean {
+  return ['SOURCE_IP', 'APP_COOKIE'].includes(session_persistence?.type ?? '')
 }
 
 /** Splicing saves five to seven times the CPU on large bodies; `splice-auto` does not. */
@@ -100,17 +131,18 @@ function frontend({ load_balancer, listener }: ListenerInput, pool: PoolInput | 
   ]
 }
 
-function backend({ listener }: ListenerInput, pool: PoolInput): Section {
+function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput): Section {
   const mode = pool.protocol.startsWith('PROXY') ? modeOf(listener.protocol) : modeOf(pool.protocol)
   return [
     `backend ${word(pool.id)}`,
     `mode ${mode}`,
     ...(mode === 'http' ? ['http-reuse safe'] : []),
     ...balance(pool.lb_algorithm),
-    ...persistence(pool),
+    ...persistence(pool, peers?.section ?? null),
+    ...monitorLines(pool, base_path),
     ...(mode === 'http' ? headers(listener) : []),
     'option allbackups',
-    `timeout connect ${listener.timeout_member_connect ?? 5_000}`,
+    `timeout connect ${connectTimeout(pool, listener.timeout_member_connect ?? 5_000)}`,
     `timeout server ${listener.timeout_member_data ?? 50_000}`,
     ...pool.members.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(member => server(pool, member)),
   ]
@@ -134,17 +166,18 @@ function balance(lb_algorithm: string): string[] {
 
 /** A server that is added at run time cannot be given a cookie: `dynamic` derives it from address, port and the key,
  *  alike on every amphora of the pool. */
-function persistence({ id, session_persistence }: PoolInput): string[] {
+function persistence({ id, session_persistence }: PoolInput, section: string | null): string[] {
   if (session_persistence === null) return []
   const cookie = fetchArgument(session_persistence.cookie_name ?? '')
+  const shared = section === null ? '' : ` peers ${word(section)}`
   switch (session_persistence.type) {
     case 'SOURCE_IP':
-      return ['stick-table type ipv6 size 10k', 'stick on src']
+      return [`stick-table type ipv6 size 10k${shared}`, 'stick on src']
     case 'HTTP_COOKIE':
       return [`dynamic-cookie-key ${word(id)}`, 'cookie SRV insert indirect nocache dynamic']
     case 'APP_COOKIE':
       return [
-        'stick-table type string len 64 size 10k',
+        `stick-table type string len 64 size 10k${shared}`,
         `stick store-response res.cook(${cookie})`,
         `stick match req.cook(${cookie})`,
       ]
@@ -166,6 +199,7 @@ function headers({ insert_headers, protocol }: ListenerInput['listener']): strin
 function server(pool: PoolInput, member: MemberInput): string {
   const proxy = { PROXY: ' send-proxy', PROXYV2: ' send-proxy-v2' }[pool.protocol] ?? ''
   const place = `${word(member.id)} ${endpoint(member.address, member.protocol_port)}`
+  const check = checkWords(monitorOf(pool), member.monitor_address ?? null, member.monitor_port ?? null)
   const flags = `${proxy}${member.backup ? ' backup' : ''}${member.admin_state_up ? '' : ' disabled'}`
-  return `server ${place} weight ${member.weight}${flags}`
+  return `server ${place} weight ${member.weight}${check}${flags}`
 }

@@ -1,6 +1,7 @@
 /** The neutron-lbaas dialect: how Neutron's LBaaS v2 says things. */
 import { isRecord } from '../../lbaas/check.ts'
 import { Rejected } from '../../lbaas/errors.ts'
+import type { StatusNode } from '../../lbaas/operating.ts'
 import { amphora_provider } from '../../lbaas/provider.ts'
 import { tables } from '../../store/schema.ts'
 import { idsOnly, type Speech, shownFields } from '../speech.ts'
@@ -44,15 +45,16 @@ export const neutron: Speech = {
           members: idsOnly(related.members),
           healthmonitor_id: related.health_monitors?.at(-1) ?? null,
         }
-      case 'member':
-        return object
       case 'health_monitor':
         return { ...object, pools: [{ id: row.pool_id }] }
+      default:
+        return object
     }
   },
 
-  showStatuses(loadbalancer) {
-    return { statuses: { loadbalancer } }
+  showStatuses({ listeners = [], pools = [], ...loadbalancer }) {
+    const shown = listeners.map(listener => ({ ...listener, pools: (listener.pools ?? []).map(poolStatus) }))
+    return { statuses: { loadbalancer: { ...loadbalancer, listeners: shown, pools: pools.map(poolStatus) } } }
   },
 
   showError(rejected) {
@@ -65,6 +67,12 @@ export const neutron: Speech = {
 /** Neutron called the reference driver after its project. */
 export function providerName(provider: string): string {
   return provider === amphora_provider.name ? 'octavia' : provider
+}
+
+/** The monitor under Neutron's name; it reported no operating status of one. */
+function poolStatus({ health_monitor, ...pool }: StatusNode): unknown {
+  const { operating_status: _unsaid, ...healthmonitor } = health_monitor ?? {}
+  return { ...pool, healthmonitor }
 }
 
 function persistence(value: unknown): unknown {

@@ -38,10 +38,10 @@ export const octavia: Speech = {
           members: idsOnly(related.members),
           healthmonitor_id: related.health_monitors?.at(-1) ?? null,
         }
-      case 'member':
-        return object
       case 'health_monitor':
         return { ...object, pools: [{ id: row.pool_id }] }
+      default:
+        return object
     }
   },
 

@@ -1,6 +1,8 @@
 /** Joins the amphora provider with its clients: the cloud, agents, certificates and the operator's options. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import { bootConfig } from '../../amphora/agent-config.ts'
 import { AgentError } from '../../amphora/agent-error.ts'
 import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
@@ -9,49 +11,82 @@ import { Glance } from '../../cloud/glance.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova } from '../../cloud/nova.ts'
 import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
+import type { StepContext } from '../../controller/flow.ts'
 import { Permanent, Transient } from '../../controller/outcome.ts'
 import type { Provider } from '../../controller/reconcile.ts'
+import type { SpareMaker } from '../../housekeeping/spares.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
+import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
 import type { Options } from '../../service/options.ts'
+import * as rollouts from '../../store/rollouts.ts'
+import * as spares from '../../store/spares.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
-export function amphoraProvider(os: OpenStack, options: Options): Provider<Clients> & { close: () => Promise<void> } {
+export function amphoraProvider(
+  os: OpenStack,
+  pool: pg.Pool,
+  options: Options,
+): Provider<Clients> & { close: () => Promise<void>; spares: SpareMaker } {
   const files = readCertificates(options)
   const agents = new Agents(options, files)
+  const { keepalived_vrrp, nova, controller_worker } = options
+  const ways = { failover_order: controller_worker.failover_order, anti_affinity: nova.enable_anti_affinity }
+  const clients = (
+    call: Omit<Call, 'signal'>,
+    { claim, step }: { claim: AbortSignal; step: AbortSignal },
+  ): Clients => ({
+    // what the cloud was asked for it may make even if we do not wait for the answer: so we do
+    nova: new Nova(os, claim),
+    neutron: new Neutron(os, claim),
+    glance: new Glance(os, claim),
+    agent: amphora => agents.of(amphora, { signal: step, ...call }),
+    issueCertificate: async amphora_id => {
+      const now = Date.now()
+      const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
+      const serial = `00${randomBytes(15).toString('hex')}`
+      const validity = { not_before: new Date(now - 3_600_000), not_after: expires_at, serial }
+      return {
+        pem: serverPem(await issueAmphora(amphora_id, await makeKeys(), files.server_ca, validity)),
+        expires_at,
+      }
+    },
+    bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
+    choices: {
+      image_owner_id: options.controller_worker.amp_image_owner_id || null,
+      flavor_id: options.controller_worker.amp_flavor_id,
+      network_ids: list(options.controller_worker.amp_boot_network_list),
+      security_group_ids: list(options.controller_worker.amp_secgroup_list),
+      ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+      boot_patience_s: controller_worker.amp_active_retries * controller_worker.amp_active_wait_sec,
+      anti_affinity_policy: nova.anti_affinity_policy,
+      vrrp: {
+        advert_int_s: keepalived_vrrp.vrrp_advert_int,
+        priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
+      },
+    },
+    imageTag: async () => (await rollouts.imageTag(pool)) ?? options.controller_worker.amp_image_tag,
+    adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
+    newId: randomUUID,
+  })
+  const forSpare = (signal: AbortSignal): StepContext<Clients> => ({
+    clients: clients({}, { claim: signal, step: signal }),
+    say: () => {},
+    signal,
+    pause: async wait_ms => void (await sleep(wait_ms, undefined, { signal })),
+    now: () => new Date(),
+  })
   return {
     name: 'amphora',
-    due,
+    due: tree => due(tree, ways),
     classify,
     close: () => agents.close(),
-    clients: (tree, token, { claim, step }) => ({
-      // what the cloud was asked for it may make even if we do not wait for the answer: so we do
-      nova: new Nova(os, claim),
-      neutron: new Neutron(os, claim),
-      glance: new Glance(os, claim),
-      agent: amphora =>
-        agents.of(amphora, { signal: step, token: { load_balancer_id: tree.load_balancer.id, value: token } }),
-      issueCertificate: async amphora_id => {
-        const now = Date.now()
-        const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
-        const serial = `00${randomBytes(15).toString('hex')}`
-        const validity = { not_before: new Date(now - 3_600_000), not_after: expires_at, serial }
-        return {
-          pem: serverPem(await issueAmphora(amphora_id, await makeKeys(), files.server_ca, validity)),
-          expires_at,
-        }
-      },
-      bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
-      choices: {
-        image_tag: options.controller_worker.amp_image_tag,
-        image_owner_id: options.controller_worker.amp_image_owner_id || null,
-        flavor_id: options.controller_worker.amp_flavor_id,
-        network_ids: list(options.controller_worker.amp_boot_network_list),
-        security_group_ids: list(options.controller_worker.amp_secgroup_list),
-        ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
-      },
-      newId: randomUUID,
-    }),
+    clients: (tree, token, signals) =>
+      clients({ token: { load_balancer_id: tree.load_balancer.id, value: token } }, signals),
+    spares: {
+      make: (spare, record, signal) => makeSpare(spare, record, forSpare(signal)),
+      unmake: (spare, signal) => unmakeSpare(spare, forSpare(signal)),
+    },
   }
 }
 
@@ -87,15 +122,21 @@ class Agents {
     const client = this.#client(amphora.id, amphora.lb_network_ip!)
     return {
       info: () => client.info(call),
+      details: () => client.details(call),
       interface: ip => client.interface(ip, call),
       listeners: () => client.listeners(call),
       listener: id => client.listener(id, call),
+      listenerConfig: id => client.listenerConfig(id, call),
       uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
       startListener: id => client.startListener(id, call),
       reloadListener: id => client.reloadListener(id, call),
       deleteListener: id => client.deleteListener(id, call),
       plugVip: (vip, body) => client.plugVip(vip, body, call),
       plugNetwork: body => client.plugNetwork(body, call),
+      uploadVrrp: conf => client.uploadVrrp(conf, call),
+      startVrrp: () => client.startVrrp(call),
+      stopVrrp: () => client.stopVrrp(call),
+      renewCertificate: pem => client.renewCertificate(pem, call),
     }
   }
 

@@ -2,6 +2,7 @@
 import os from 'node:os'
 import { Registry } from 'prom-client'
 import { startApi } from '../../api/server.ts'
+import { Glance } from '../../cloud/glance.ts'
 import { OpenStack } from '../../cloud/openstack.ts'
 import { startController } from '../../controller/controller.ts'
 import type { Provider } from '../../controller/reconcile.ts'
@@ -113,7 +114,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
 }
 
 async function controller({ options, log, stop, pool, cloud }: Parts): Promise<void> {
-  const provider = amphoraProvider(cloud, options)
+  const provider = amphoraProvider(cloud, pool, options)
   stop.add('the agents', () => provider.close())
   const { max_workers, lease_s, look_again_s, late_effect_s } = options.controller_worker
   const running = startController({
@@ -147,8 +148,25 @@ async function health({ options, log, stop, pool, metrics }: Parts): Promise<voi
   stop.add('health', () => running.close())
 }
 
-async function housekeeping({ log, stop, pool, cloud }: Parts): Promise<void> {
-  const running = startHousekeeping({ pool, cloud, log })
+async function housekeeping({ options, log, stop, pool, cloud }: Parts): Promise<void> {
+  const provider = amphoraProvider(cloud, pool, options)
+  stop.add("housekeeping's agents", () => provider.close())
+  const { house_keeping, certificates } = options
+  const running = startHousekeeping({
+    pool,
+    cloud,
+    spare_maker: provider.spares,
+    spare_amphora_pool_size: house_keeping.spare_amphora_pool_size,
+    spare_check_interval_s: house_keeping.spare_check_interval,
+    cleanup_interval_s: house_keeping.cleanup_interval,
+    amphora_expiry_age_s: house_keeping.amphora_expiry_age,
+    cert_interval_s: house_keeping.cert_interval,
+    imageTagged: async tag =>
+      (await new Glance(cloud).imageTagged(tag, options.controller_worker.amp_image_owner_id || null))?.id ?? null,
+    heartbeat_timeout_s: options.health_manager.heartbeat_timeout,
+    cert_expiry_buffer_s: house_keeping.cert_expiry_buffer || certificates.cert_validity_time / 2,
+    log,
+  })
   stop.add('housekeeping', () => running.close())
 }
 

@@ -1,8 +1,10 @@
 /** The main program inside the outer namespace: starts the stack's daemons in order, answers commands, ends in order. */
 import fs from 'node:fs'
 import path from 'node:path'
+import pg from 'pg'
 import { Neutron } from '../../cloud/neutron.ts'
 import { explanation } from '../commands/explain.ts'
+import { answerRollout, type RolloutRequest } from '../commands/rollout.ts'
 import { startPostgres } from '../embedded-postgres.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { bundleAgent } from './agent-bundle.ts'
@@ -82,7 +84,10 @@ async function main(): Promise<void> {
 
   const publication = new Publication(hostOn, rememberedPorts())
   closers.push(() => publication.close())
-  const now = () => status({ state, ports, admin, demo, publication })
+  const rows = new pg.Pool({ connectionString: database.url, max: 2 })
+  rows.on('error', () => {}) // PostgreSQL ends before us at times
+  closers.push(() => rows.end())
+  const now = () => status({ state, ports, admin, demo, publication, rows })
   const control = serveControl(state, {
     'GET /status': now,
     'POST /stop': async () => {
@@ -91,6 +96,7 @@ async function main(): Promise<void> {
       return {}
     },
     'POST /explain': async body => ({ text: await explanation(database.url, (body as { name: string }).name) }),
+    'POST /rollout': body => answerRollout(rows, body as RolloutRequest),
     'POST /host': async body => {
       const { network } = body as { network: string }
       const neutron = new Neutron(admin)

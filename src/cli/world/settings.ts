@@ -56,9 +56,11 @@ export async function writeOptions(
       amp_flavor_id: amphora_flavor_id,
       amp_boot_network_list: cloud.management_network_id,
       amp_secgroup_list: cloud.amphora_group_id,
+      loadbalancer_topology: 'ACTIVE_STANDBY',
       late_effect_s: 10, // the pocket cloud is quick
     },
     haproxy_amphora: { bind_port: agent_port },
+    keepalived_vrrp: { vrrp_advert_int: 0.05 },
     health_manager: {
       bind_ip: cloud.controller_address,
       controller_ip_port_list: `${cloud.controller_address}:${heartbeat_port}`,

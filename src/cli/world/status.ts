@@ -1,6 +1,8 @@
 /** What runs: endpoints, servers and load balancers, as people and scripts want to read it. */
+import type pg from 'pg'
 import { Neutron } from '../../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
+import { type Seen, seen } from '../../store/amphorae.ts'
 import type { Ports, State } from '../state.ts'
 import type { Publication } from './publication.ts'
 
@@ -16,6 +18,7 @@ export type Status = {
     vip_address: string
     /** host:port on the host's loopback that leads to the VIP; null before there is a listener. */
     host_address: string | null
+    amphorae: Omit<Seen, 'load_balancer_id'>[]
   }[]
 }
 
@@ -26,10 +29,13 @@ export async function status(stack: {
   admin: OpenStack
   demo: OpenStack
   publication: Publication
+  /** ottavia's rows. */
+  rows: pg.Pool
 }): Promise<Status> {
   const { ports, admin, publication } = stack
-  const [servers, answered] = await Promise.all([
+  const [servers, amphorae, answered] = await Promise.all([
     serversOf(admin),
+    seen(stack.rows),
     loadBalancersOf(admin).catch(error => {
       if (error instanceof CloudError && error.kind === 'unavailable') return null // ottavia is just being restarted
       throw error
@@ -50,7 +56,9 @@ export async function status(stack: {
     servers,
     load_balancers: load_balancers.map(({ name, id, provisioning_status, vip_address }) => {
       const port = publication.portOf(id)
-      return { name, id, provisioning_status, vip_address, host_address: port === null ? null : `127.0.0.1:${port}` }
+      const host_address = port === null ? null : `127.0.0.1:${port}`
+      const own = amphorae.filter(one => one.load_balancer_id === id).map(({ load_balancer_id: _, ...one }) => one)
+      return { name, id, provisioning_status, vip_address, host_address, amphorae: own }
     }),
   }
 }

@@ -3,6 +3,7 @@ import type { AmphoraClient } from '../../amphora/client.ts'
 import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
+import type { Amphora } from '../../lbaas/amphora.ts'
 
 /** The calls of a class, without its private parts: what a test's world has to offer. */
 type Calls<T> = { [K in keyof T]: T[K] }
@@ -18,30 +19,48 @@ export type Clients = {
   /** The configuration and the files with which an amphora boots (Nova's personality). */
   bootFiles: (amphora_id: string, certificate_pem: string) => { path: string; contents: string }[]
   choices: Choices
+  /** The tag of the image that amphorae boot from now. */
+  imageTag: () => Promise<string>
+  /** Gives the place to a spare that is not on one of these hosts, and answers with it as it is now; null: there is none.
+   *  It is written when this resolves. */
+  adoptSpare: (place: Place, not_on_hosts: (string | null)[]) => Promise<Amphora | null>
   newId: () => string
 }
 
 export type Agent = Pick<
   Calls<AmphoraClient>,
   | 'info'
+  | 'details'
   | 'interface'
   | 'listeners'
   | 'listener'
+  | 'listenerConfig'
   | 'uploadListener'
   | 'startListener'
   | 'reloadListener'
   | 'deleteListener'
   | 'plugVip'
   | 'plugNetwork'
+  | 'uploadVrrp'
+  | 'startVrrp'
+  | 'stopVrrp'
+  | 'renewCertificate'
 >
+
+/** The place in a load balancer that an amphora fills. */
+export type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority'>
 
 /** What the operator chose for amphorae. */
 export type Choices = {
-  image_tag: string
   image_owner_id: string | null
   flavor_id: string
   /** The first one is asked for the management address. */
   network_ids: string[]
   security_group_ids: string[]
   ssh_key_name: string | null
+  /** How long a server and its agent may take to come up. */
+  boot_patience_s: number
+  /** Of the server groups of pairs. */
+  anti_affinity_policy: string
+  vrrp: { advert_int_s: number; priority: { MASTER: number; BACKUP: number } }
 }

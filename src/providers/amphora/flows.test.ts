@@ -2,172 +2,8 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CloudWorld, type Death, Died } from '../../../test/cloud-world.ts'
-import { plan } from '../../controller/flow.ts'
-import { Transient } from '../../controller/outcome.ts'
-import { type Arrival, type Ledger, type Provider, reconcile } from '../../controller/reconcile.ts'
-import { withFacts } from '../../controller/with-facts.ts'
-import { change, type Request } from '../../lbaas/change.ts'
-import type { Tree } from '../../lbaas/tree.ts'
-import type { Clients } from './clients.ts'
-import { due } from './flows.ts'
-
-/** Rows in memory, and a controller that dies where the world's death says. */
-class Rig {
-  readonly world = new CloudWorld()
-  readonly done: string[] = []
-  tree: Tree | null
-  /** Until when the last life has left something to be done; null: nothing is. */
-  later: Date | null = null
-  #now_ms = Date.parse('2026-01-01T00:00:00Z')
-  #ids = 0
-
-  constructor() {
-    const vip = {
-      address: '10.0.0.100',
-      port_id: 'vip-port',
-      subnet_id: 'subnet',
-      network_id: 'net',
-      subnet_cidr: '10.0.0.0/24',
-      gateway: null,
-      owned: true,
-    }
-    const fields = {
-      name: 'lb1',
-      project_id: 'p',
-      description: '',
-      admin_state_up: true,
-      provider: 'amphora',
-      vip_address: null,
-      vip_port_id: null,
-      vip_subnet_id: 'subnet',
-      vip_network_id: null,
-      tags: [],
-    }
-    this.tree = change(
-      null,
-      { verb: 'create', resource: 'load_balancer', fields, vip, topology: 'SINGLE' },
-      this.#terms('lb'),
-    )
-  }
-
-  change(request: Request, id?: string): void {
-    this.tree = change(this.tree, request, this.#terms(id))
-  }
-
-  /** One controller's life. False: it died. */
-  async run(arrival: Arrival = { look: false, unfinished: false }): Promise<boolean> {
-    const clients = this.world.clients()
-    const provider: Provider<Clients> = {
-      name: 'amphora',
-      due,
-      clients: () => clients,
-      classify: error => (error instanceof Died ? null : new Transient(String(error))),
-    }
-    let dead = false
-    const ledger: Ledger = {
-      token: 1n,
-      load: async () => structuredClone(this.tree),
-      record: async (before, facts) => {
-        if (dead) throw new Died()
-        if (this.tree) this.tree = withFacts(this.tree, before, facts)
-      },
-      write: async line => {
-        if (line.kind === 'done') this.done.push(line.step)
-        if (line.kind === 'failed') dead = true
-      },
-      leaving: async () => false,
-    }
-    const controller = new AbortController()
-    const now = () => new Date(this.#now_ms)
-    const around = { signal: controller.signal, now, random: () => 0, pause: pauseInTest, late_effect_s: 60 }
-    // a death is no error that a controller could handle: nothing runs after it, nothing is recorded
-    const mortal: Ledger = {
-      ...ledger,
-      write: async line => {
-        await ledger.write(line)
-        if (dead) controller.abort(new Died())
-      },
-    }
-    try {
-      const rest = await reconcile(provider, mortal, around, arrival)
-      expect(rest.kind).not.toBe('parked')
-      this.later = rest.kind === 'later' ? rest.until : null
-      return true
-    } catch (error) {
-      if (error instanceof Died) return false
-      throw error
-    }
-  }
-
-  /** Time goes by until what is left is due; what was under way has arrived by then. */
-  async wait(): Promise<void> {
-    await this.world.arrive()
-    this.#now_ms = this.later!.getTime()
-  }
-
-  #terms(id = `id-${++this.#ids}`) {
-    return { now: '2026-01-01T00:00:00.000Z', id, locking: 'queue' as const, reserved_ips: [], ping_allowed: true }
-  }
-}
-
-const listener: Request = {
-  verb: 'create',
-  resource: 'listener',
-  fields: {
-    name: '',
-    project_id: 'p',
-    description: '',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    protocol_port: 80,
-    connection_limit: -1,
-    default_pool_id: null,
-    insert_headers: {},
-    allowed_cidrs: null,
-    timeout_client_data: 50000,
-    timeout_member_connect: 5000,
-    timeout_member_data: 50000,
-    timeout_tcp_inspect: 0,
-    tags: [],
-    load_balancer_id: 'lb',
-  } as never,
-}
-const pool: Request = {
-  verb: 'create',
-  resource: 'pool',
-  fields: {
-    name: '',
-    project_id: 'p',
-    description: '',
-    admin_state_up: true,
-    listener_id: 'listener',
-    load_balancer_id: 'lb',
-    protocol: 'HTTP',
-    lb_algorithm: 'ROUND_ROBIN',
-    session_persistence: null,
-    tags: [],
-  } as never,
-}
-const member = (address: string, network_id: string): Request => ({
-  verb: 'create',
-  resource: 'member',
-  pool_id: 'pool',
-  fields: {
-    name: '',
-    project_id: 'p',
-    admin_state_up: true,
-    address,
-    protocol_port: 80,
-    weight: 1,
-    backup: false,
-    subnet_id: 'subnet',
-    monitor_address: null,
-    monitor_port: null,
-    tags: [],
-  } as never,
-  subnet: { network_id, cidr: '10.0.0.0/24' } as never,
-})
+import type { CloudWorld } from '../../../test/cloud-world.ts'
+import { listener, member, pool, Rig, same, travelled } from '../../../test/flow-rig.ts'
 
 /** Ways that a load balancer goes. Each step of a way is run to its end before the next one. */
 const ways: Record<string, ((rig: Rig) => void)[]> = {
@@ -210,7 +46,7 @@ describe.each(Object.entries(ways))('%s', (name, changes) => {
     const rig = await travelled(changes, null)
     const golden = path.join(import.meta.dirname, 'golden', `${name.replace(/[^a-z]+/g, '-')}.plan`)
     await expect(`${rig.done.join('\n')}\n`).toMatchFileSnapshot(golden)
-    if (rig.tree) expect(plan(due(rig.tree), rig.tree)).toEqual([])
+    expect(rig.left).toEqual([])
     expect(fs.existsSync(golden)).toBe(true)
   })
 
@@ -248,7 +84,12 @@ test('killed in every call of its creation and then deleted, it leaves nothing',
       if (rig.tree) await rig.wait()
       expect(await rig.run()).toBe(true)
       expect(rig.tree, JSON.stringify(death)).toBe(null)
-      expect(rig.world.account(), JSON.stringify(death)).toEqual({ servers: [], ports: [], groups: [] })
+      expect(rig.world.account(), JSON.stringify(death)).toEqual({
+        servers: [],
+        ports: [],
+        groups: [],
+        server_groups: [],
+      })
     }
 })
 
@@ -284,34 +125,6 @@ test('what the world lost is found by looking, and made again', async () => {
       what,
     ).toEqual((wanted as typeof now).servers.map(s => s.listeners))
     if (what !== 'the VIP port') expect(now, what).toEqual(wanted)
-    expect(plan(due(rig.tree!), rig.tree!), what).toEqual([])
+    expect(rig.left, what).toEqual([])
   }
 })
-
-function same(killed: Rig, unkilled: Rig): void {
-  const how = `killed ${JSON.stringify(killed.world.death)}`
-  expect(JSON.stringify(killed.world.account()), how).toBe(JSON.stringify(unkilled.world.account()))
-  expect(killed.tree === null, how).toBe(unkilled.tree === null)
-  if (killed.tree) expect(plan(due(killed.tree), killed.tree), how).toEqual([])
-}
-
-/** Goes the way; a death strikes once, after which another controller takes over, looking first. */
-async function travelled(changes: ((rig: Rig) => void)[], death: Death): Promise<Rig> {
-  const rig = new Rig()
-  rig.world.death = death
-  for (const step of changes) {
-    step(rig)
-    if (!(await rig.run())) expect(await rig.run({ look: true, unfinished: true })).toBe(true)
-    if (!rig.later) continue
-    await rig.wait()
-    expect(await rig.run()).toBe(true)
-    expect(rig.later).toBe(null)
-  }
-  return rig
-}
-
-/** A wait for a condition goes by at once; the watch for a deletion, which looks every second, never wakes. */
-function pauseInTest(wait_ms: number, signal: AbortSignal): Promise<void> {
-  if (wait_ms < 1_000) return new Promise(resolve => setImmediate(resolve))
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-}

@@ -2,7 +2,6 @@
 alter table lbaas.load_balancer add column vrrp_group jsonb;
 alter table lbaas.amphora
   add column vrrp_applied text,
-  add column listeners_started boolean not null default false,
   add column host_id text,
   add column replaces uuid,
   add column replace boolean not null default false;

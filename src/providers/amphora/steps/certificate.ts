@@ -12,3 +12,16 @@ export const certificate = amphoraStep<Clients>({
     return { certificate: pem, cert_expiration: expires_at.toISOString() }
   },
 })
+
+/** Housekeeping has seen that it ends soon. The agent gets another while it serves; one that has ended is renewed too. */
+export const renewCertificate = amphoraStep<Clients>({
+  title: 'renew certificate',
+  upstream: 'AmphoraCertRotate',
+  deadline_s: 60,
+  done: amphora => !amphora.cert_busy,
+  ensure: async (amphora, _tree, { clients }) => {
+    const { pem, expires_at } = await clients.issueCertificate(amphora.id)
+    await clients.agent(amphora).renewCertificate(pem)
+    return { certificate: pem, cert_expiration: expires_at.toISOString(), cert_busy: false }
+  },
+})

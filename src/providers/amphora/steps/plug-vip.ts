@@ -2,6 +2,7 @@
 import { AgentError } from '../../../amphora/agent-error.ts'
 import { amphoraStep } from '../../../controller/flow.ts'
 import type { Agent, Clients } from '../clients.ts'
+import { pair } from '../serving.ts'
 
 export const plugVip = amphoraStep<Clients>({
   title: 'plug VIP',
@@ -9,8 +10,11 @@ export const plugVip = amphoraStep<Clients>({
   deadline_s: 120,
   done: amphora => amphora.vip_plugged,
   look: async (amphora, tree, { clients }) => {
-    const found = await hasInterface(clients.agent(amphora), tree.load_balancer.vip_address!)
-    return !found ? { vip_plugged: false, member_ports: amphora.member_ports.map(unplugged), applied: {} } : {}
+    // of a pair only the MASTER has the VIP
+    const address = pair(tree) ? amphora.vrrp_ip! : tree.load_balancer.vip_address!
+    if (await hasInterface(clients.agent(amphora), address)) return {}
+    const member_ports = amphora.member_ports.map(unplugged)
+    return { vip_plugged: false, member_ports, applied: {}, vrrp_applied: null, vrrp_interface: null }
   },
   ensure: async (amphora, tree, { clients }) => {
     const { vip_address, vip_subnet_id } = tree.load_balancer
@@ -22,6 +26,7 @@ export const plugVip = amphoraStep<Clients>({
         mac_address: amphora.vrrp_mac_address!,
         vrrp_ip: amphora.vrrp_ip!,
         host_routes: subnet?.host_routes ?? [],
+        ...(pair(tree) ? { topology: 'ACTIVE_STANDBY' as const } : {}),
       }),
     )
     return { vip_plugged: true }

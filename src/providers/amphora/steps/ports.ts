@@ -24,7 +24,7 @@ export async function attach(
       throw new Transient(`port ${port_id} is attached to ${port.device_id}`)
     if (port?.device_id !== compute_id) throw error
   }
-  for (let wait_ms = 20; !(await isAttached(clients, port_id, compute_id)); wait_ms = Math.min(wait_ms * 2, 1_000))
+  for (let wait_ms = 20; !(await isAttached(clients, port_id, compute_id)); wait_ms = Math.min(wait_ms * 2, 900))
     await pause(wait_ms)
 }
 
@@ -43,7 +43,7 @@ export async function release({ clients, pause }: StepContext<Clients>, port_id:
     for (
       let waited_ms = 0, wait_ms = 20;
       waited_ms < 10_000;
-      waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 2, 1_000)
+      waited_ms += wait_ms, wait_ms = Math.min(wait_ms * 2, 900)
     ) {
       const now = await neutron.port(port_id)
       if (!now || now.device_id === '') break

@@ -5,6 +5,7 @@ import { type StepContext, treeStep } from '../../../controller/flow.ts'
 import type { SecurityGroupRules } from '../../../lbaas/load-balancer.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
+import { pair } from '../serving.ts'
 
 export const securityGroup = treeStep<Clients>({
   title: 'security group',
@@ -57,20 +58,26 @@ export const releaseSecurityGroup = treeStep<Clients>({
 
 export type Opening = SecurityGroupRules[number]
 
-/** What the listeners need let in: their ports, from their allowed networks, in the families of the VIP. */
+/** What is to be let in, in the family of the VIP: the listeners' ports from their allowed networks; between the two of a
+ *  pair VRRP and the ports of haproxy's peers. */
 export function openings(tree: Tree): Opening[] {
   const family = tree.load_balancer.vip_address?.includes(':') ? 'IPv6' : 'IPv4'
-  return tree.listeners
+  const between = (protocol: string, port: number | null): Opening[] =>
+    pair(tree) ? [{ protocol, port, ethertype: family, remote_ip_prefix: null }] : []
+  const listened = tree.listeners
     .filter(listener => listener.provisioning_status !== 'PENDING_DELETE')
     .flatMap((listener): Opening[] => {
       const protocol = { UDP: 'udp', SCTP: 'sctp' }[listener.protocol as string] ?? 'tcp'
       const opening = { protocol, port: listener.protocol_port, ethertype: family } as const
       const cidrs = listener.allowed_cidrs ?? []
+      const peers = between('tcp', listener.peer_port)
       return cidrs.length === 0
-        ? [{ ...opening, remote_ip_prefix: null }]
-        : cidrs.map(cidr => ({ ...opening, remote_ip_prefix: cidr }))
+        ? [{ ...opening, remote_ip_prefix: null }, ...peers]
+        : [...cidrs.map(cidr => ({ ...opening, remote_ip_prefix: cidr })), ...peers]
     })
-    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  // VRRP, and the protocol that authenticated VRRP of before: Neutron has no names for them
+  const vrrp = ['112', '51'].flatMap(protocol => between(protocol, null))
+  return [...listened, ...vrrp].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
 }
 
 function sameOpenings(recorded: Opening[] | null, wanted: Opening[]): boolean {

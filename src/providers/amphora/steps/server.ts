@@ -14,36 +14,57 @@ export const server = amphoraStep<Clients>({
     if (found && found.status !== 'ERROR' && found.status !== 'DELETED') return {}
     return { ...unplugged, compute_id: null, lb_network_ip: null, status: 'PENDING_CREATE' }
   },
-  ensure: async (amphora, _tree, context) => {
-    const { clients, say } = context
-    const compute_id = await ensureServer(amphora, context)
-    say(`waiting for server ${compute_id}`)
-    await active(compute_id, context)
-    const lb_network_ip = await managementAddress(compute_id, clients)
-    say(`waiting for the agent at ${lb_network_ip}`)
-    await answering({ ...amphora, lb_network_ip }, context)
-    await deleteTwins(amphora.id, compute_id, clients)
-    const found = await clients.nova.server(compute_id)
-    return {
-      compute_id,
-      lb_network_ip,
-      status: 'ALLOCATED',
-      image_id: found?.image ? found.image.id : null,
-      compute_flavor: clients.choices.flavor_id,
-      cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
-    }
-  },
+  ensure: (amphora, tree, context) => boot(amphora, tree.load_balancer, context),
 })
 
+/** What the load balancer asks of the server; of a spare's nothing is known yet. Size and image are the deployment's
+ *  where the load balancer's flavor says neither. */
+type Wishes = { server_group_id: string | null; compute_flavor?: string | null; amp_image_tag?: string | null }
+
+/** Boots the server and waits for its agent; answers with what is known of it then. */
+export async function boot(amphora: Amphora, wishes: Wishes, context: StepContext<Clients>): Promise<Partial<Amphora>> {
+  const { clients, say } = context
+  const compute_id = await ensureServer(amphora, wishes, context)
+  say(`waiting for server ${compute_id}`)
+  const lb_network_ip = await patiently(compute_id, context, async bounded => {
+    await active(compute_id, bounded)
+    const address = await managementAddress(compute_id, clients)
+    say(`waiting for the agent at ${address}`)
+    await answering({ ...amphora, lb_network_ip: address }, bounded)
+    return address
+  })
+  await deleteTwins(amphora.id, compute_id, clients)
+  const found = await clients.nova.server(compute_id)
+  return {
+    compute_id,
+    lb_network_ip,
+    status: 'ALLOCATED',
+    image_id: found?.image ? found.image.id : null,
+    compute_flavor: wishes.compute_flavor ?? clients.choices.flavor_id,
+    cached_zone: found?.['OS-EXT-AZ:availability_zone'] ?? null,
+    host_id: found?.hostId || null,
+  }
+}
+
 /** Facts about an amphora that end with its server. */
-const unplugged = { vip_plugged: false, applied: {}, member_ports: [] } satisfies Partial<Amphora>
+const unplugged = {
+  vip_plugged: false,
+  applied: {},
+  member_ports: [],
+  vrrp_applied: null,
+  vrrp_interface: null,
+} satisfies Partial<Amphora>
 
 export function serverName(amphora_id: string): string {
   return `amphora-${amphora_id}`
 }
 
 /** A server of an earlier try counts: by recorded id, else by name. One that failed is deleted and made anew. */
-async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clients>): Promise<string> {
+async function ensureServer(
+  amphora: Amphora,
+  { server_group_id, compute_flavor, amp_image_tag }: Wishes,
+  { clients, say }: StepContext<Clients>,
+): Promise<string> {
   const { nova, glance, choices } = clients
   const known = amphora.compute_id ? await nova.server(amphora.compute_id) : null
   const found = known ?? (await nova.serversNamed(serverName(amphora.id)))[0] ?? null
@@ -53,22 +74,50 @@ async function ensureServer(amphora: Amphora, { clients, say }: StepContext<Clie
     await nova.deleteServer(found.id)
     throw failed(found.fault?.message ?? 'the cloud gave no reason')
   }
-  const image = await glance.imageTagged(choices.image_tag, choices.image_owner_id)
+  const tag = amp_image_tag ?? (await clients.imageTag())
+  const image = await glance.imageTagged(tag, choices.image_owner_id)
   if (!image)
     throw new Permanent(
       'No image for amphorae is available.',
-      `no active image carries the tag ${choices.image_tag}; upload one, or set [controller_worker] amp_image_tag`,
+      `no active image carries the tag ${tag}; upload one, or set [controller_worker] amp_image_tag`,
     )
-  return nova.createServer({
+  const body = {
     name: serverName(amphora.id),
     imageRef: image.id,
-    flavorRef: choices.flavor_id,
+    flavorRef: compute_flavor ?? choices.flavor_id,
     networks: choices.network_ids.map(uuid => ({ uuid })),
     security_groups: choices.security_group_ids.map(name => ({ name })),
     ...(choices.ssh_key_name ? { key_name: choices.ssh_key_name } : {}),
     personality: clients.bootFiles(amphora.id, amphora.certificate!),
     config_drive: true,
-  })
+  }
+  return nova.createServer(body, server_group_id === null ? {} : { group: server_group_id })
+}
+
+/** Waits as long as a server may take to come up. What does not, never will: it goes, and the next try makes another. */
+async function patiently<T>(
+  compute_id: string,
+  context: StepContext<Clients>,
+  wait: (bounded: StepContext<Clients>) => Promise<T>,
+): Promise<T> {
+  const { clients, now } = context
+  const { boot_patience_s } = clients.choices
+  const until_ms = now().getTime() + boot_patience_s * 1000
+  const over = () => now().getTime() >= until_ms
+  const pause = async (wait_ms: number) => {
+    if (over()) throw new Transient('it is still being built')
+    await context.pause(wait_ms)
+  }
+  try {
+    return await wait({ ...context, pause })
+  } catch (error) {
+    if (!over()) throw error
+    await clients.nova.deleteServer(compute_id)
+    // as long as it is there it would be taken for ours again
+    for (let left = 20; left > 0 && (await clients.nova.server(compute_id)) !== null; left--) await context.pause(500)
+    const why = (error as Error).message
+    throw new Transient(`server ${compute_id} did not come up within ${boot_patience_s} s (${why}); another is made`)
+  }
 }
 
 async function active(compute_id: string, { clients, pause }: StepContext<Clients>): Promise<void> {
@@ -99,7 +148,7 @@ async function answering(amphora: Amphora, { clients, pause }: StepContext<Clien
       await agent.info()
       return
     } catch (error) {
-      // whatever it is, an agent that is just starting may still mend it; the deadline ends the wait
+      // whatever it is, an agent that is just starting may still mend it; patience ends the wait
       await pause(wait_ms).catch(() => {
         throw error
       })

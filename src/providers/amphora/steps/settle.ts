@@ -4,6 +4,7 @@ import { difference, treeStep } from '../../../controller/flow.ts'
 import { settle as settled } from '../../../lbaas/provisioning.ts'
 import { childrenOf, type Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
+import { fresh, serving } from '../serving.ts'
 
 /** Stamps not newer than what was applied become ACTIVE; rows whose removal was applied go. What is in ERROR because it
  *  was refused stays so until it is changed. */
@@ -11,7 +12,7 @@ export const settle = treeStep<Clients>({
   title: 'settle',
   upstream: 'MarkLBActiveInDB',
   deadline_s: 30,
-  done: tree => Object.keys(difference(tree, after(tree))).length === 0,
+  done: tree => !canSettle(tree) || Object.keys(difference(tree, after(tree))).length === 0,
   ensure: async tree => difference(tree, after(tree)),
 })
 
@@ -24,6 +25,17 @@ export const finish = treeStep<Clients>({
   ensure: async () => ({ load_balancer: null }),
 })
 
+/** One that serves has it all. While a failover that was asked for is under way the load balancer stays pending, unless
+ *  that is stuck: its survivors are not locked for it. */
+function canSettle(tree: Tree): boolean {
+  const asked_for = tree.amphorae.some(amphora => amphora.replace)
+  return serving(tree).length > 0 && (!asked_for || stuck(tree))
+}
+
+function stuck(tree: Tree): boolean {
+  return fresh(tree).some(amphora => amphora.status === 'ERROR')
+}
+
 function after(tree: Tree): Tree | null {
   const refused = childrenOf(tree).filter(o => o.provisioning_status === 'ERROR')
   const failed = new Map(refused.map(object => [object.id, object.reason ?? 'it was refused']))
@@ -34,5 +46,7 @@ function after(tree: Tree): Tree | null {
     if (listener.provisioning_status !== 'ACTIVE') return listener
     return { ...listener, serving: listenerInput(next, listener) }
   })
-  return { ...next, listeners }
+  // why an amphora cannot be replaced is worth knowing until it has been
+  const { reason } = stuck(tree) ? tree.load_balancer : next.load_balancer
+  return { ...next, load_balancer: { ...next.load_balancer, reason }, listeners }
 }

@@ -5,7 +5,7 @@ import { listenerInput } from '../../../amphora/haproxy/input.ts'
 import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
 import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Permanent } from '../../../controller/outcome.ts'
-import type { Amphora } from '../../../lbaas/amphora.ts'
+import type { Amphora, Applied } from '../../../lbaas/amphora.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 
@@ -17,10 +17,15 @@ export const uploadListeners = amphoraStep<Clients>({
   deadline_s: 120,
   done: (amphora, tree) => renderedListeners(tree).every(({ listener, input }) => isApplied(amphora, listener, input)),
   look: async (amphora, _tree, { clients }) => {
-    const running = await clients.agent(amphora).listeners()
-    const lost = Object.keys(amphora.applied).filter(id => !running.some(l => l.uuid === id && l.status === 'ACTIVE'))
-    if (lost.length === 0) return {}
-    return { applied: Object.fromEntries(Object.entries(amphora.applied).filter(([id]) => !lost.includes(id))) }
+    const agent = clients.agent(amphora)
+    const running = await agent.listeners()
+    const kept: Record<string, Applied> = {}
+    for (const [id, applied] of Object.entries(amphora.applied)) {
+      if (!running.some(l => l.uuid === id && l.status === 'ACTIVE')) continue
+      const { etag } = await agent.listenerConfig(id)
+      if (etag === null || applied.etag === null || etag === applied.etag) kept[id] = applied
+    }
+    return Object.keys(kept).length === Object.keys(amphora.applied).length ? {} : { applied: kept }
   },
   ensure: async (amphora, tree, context) => {
     const applied = { ...amphora.applied }

@@ -1,6 +1,7 @@
 /** The VRRP port of one amphora, on the VIP's subnet. Ours if its name is octavia-lb-vrrp-<amphora>; kept across failovers. */
 import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
+import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
 
@@ -12,16 +13,13 @@ export const vrrpPort = amphoraStep<Clients>({
   look: async (amphora, _tree, { clients }) =>
     (await isAttached(clients, amphora.vrrp_port_id!, amphora.compute_id!))
       ? {}
-      : { vrrp_port_id: null, vip_plugged: false },
+      : { vrrp_port_id: null, vip_plugged: false, vrrp_applied: null, vrrp_interface: null },
   ensure: async (amphora, tree, context) => {
     const { neutron } = context.clients
     const lb = tree.load_balancer
     const name = vrrpPortName(amphora.id)
     const filter = { name, network_id: lb.vip_network_id! }
-    const wanted = {
-      allowed_address_pairs: [{ ip_address: lb.vip_address! }],
-      security_groups: [lb.security_group_id!],
-    }
+    const wanted = vrrpPortBody(tree)
     const known = (await neutron.ports(filter))[0]
     const port = known
       ? await neutron.updatePort(known.id, wanted)
@@ -46,6 +44,14 @@ export const vrrpPort = amphoraStep<Clients>({
     }
   },
 })
+
+/** What a VRRP port has, whoever has it. */
+export function vrrpPortBody({ load_balancer }: Tree) {
+  return {
+    allowed_address_pairs: [{ ip_address: load_balancer.vip_address! }],
+    security_groups: [load_balancer.security_group_id!],
+  }
+}
 
 export function vrrpPortName(amphora_id: string): string {
   return `octavia-lb-vrrp-${amphora_id}`

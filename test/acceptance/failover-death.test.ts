@@ -1,0 +1,145 @@
+/** Failovers whose controller, or whose cloud, dies or sleeps on the way; and what a stack is after it was stopped. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { FaultRule } from '../../src/pocket/faults.ts'
+import { daemonOf, killDaemon, processesBelow } from './accounting.ts'
+import { type Failing, Ground, type Row } from './failing.ts'
+import { eventually, Stack } from './stack.ts'
+
+const lease = { OTTAVIA_CONTROLLER_WORKER_LEASE_S: '4' }
+let stack = new Stack(undefined, undefined, lease)
+let ground: Ground
+let lbs: Failing[]
+
+/** Calls of a failover that change something in the cloud, one for each load balancer here. */
+const calls = {
+  'POST servers': { service: 'compute', method: 'POST', path: '^/v2.1/servers$' },
+  'DELETE os-interface': { service: 'compute', method: 'DELETE', path: '^/v2.1/servers/[^/]+/os-interface/' },
+  'PUT ports': { service: 'network', method: 'PUT', path: '^/v2.0/ports/[^/]+$' },
+  'POST os-interface': { service: 'compute', method: 'POST', path: '^/v2.1/servers/[^/]+/os-interface$' },
+} satisfies Record<string, Pick<FaultRule, 'service' | 'method' | 'path'>>
+
+beforeAll(async () => {
+  await stack.up('--no-demo')
+  ground = await Ground.of(stack)
+  const single = await ground.single()
+  lbs = await Promise.all([null, null, single, single].map((flavor, index) => ground.make(`lb${index}`, flavor)))
+})
+afterAll(async () => {
+  await stack.remove() // nothing of it outlives it
+})
+
+test('the controller killed inside calls of failovers, whose effect comes after the next one has looked', async () => {
+  const before = await setOut(lbs)
+  for (const call of Object.values(calls))
+    await ground.fault({ ...call, action: 'hang_before', delay_ms: 8_000, times: 1 })
+  await eventually('every call hangs', async () => (await ground.faults()).every(({ met }) => met === 1))
+  killDaemon(stack, 'all')
+  await replaced(lbs, before)
+})
+
+test('answers lost in failovers; then the controller killed between steps, and the cloud with all that it knows', async () => {
+  const before = await setOut(lbs)
+  for (const call of Object.values(calls)) await ground.fault({ ...call, action: 'lose_answer', times: 1 })
+  await eventually('every answer lost', async () => (await ground.faults()).every(({ met }) => met === 1))
+  for (const step of ['upload listeners', 'take over addresses', 'plug VIP']) {
+    await took(lbs[0]!, before[0]!, step)
+    killDaemon(stack, step === 'plug VIP' ? 'pocket' : 'all')
+  }
+  await replaced(lbs, before)
+})
+
+test('a controller that sleeps until another has done its work, and then wakes, does no harm', async () => {
+  const [pair, , single] = lbs
+  const before = await setOut([pair!, single!])
+  await took(pair!, before[0]!, 'boot server')
+  const sleeper = daemonOf(stack, 'all')
+  process.kill(sleeper, 'SIGSTOP')
+  const another = startController()
+  for (const [index, lb] of [pair!, single!].entries()) await took(lb, before[index]!, 'start listeners')
+  await eventually('nothing left to do', async () => (await pair!.explanation()).includes('Nothing is left to do.'))
+  process.kill(sleeper, 'SIGCONT')
+  await replaced([pair!, single!], before)
+  const last = processesBelow(another.pid!).at(-1)!
+  expect(last.args).toContain('serve controller')
+  process.kill(last.pid, 'SIGTERM')
+  await eventually('the other has ended', async () => another.exitCode !== null)
+  // it slept through heartbeats as well: nobody was given up for that
+  for (const lb of lbs) expect(await lb.explanation()).not.toContain('silent')
+})
+
+test('a stack that was stopped serves again; where servers go first, the calls come in the described order', async () => {
+  const before = await Promise.all(lbs.map(lb => lb.whole()))
+  await stack.interrupt()
+  stack = new Stack(stack.dir, undefined, { ...lease, OTTAVIA_CONTROLLER_WORKER_FAILOVER_ORDER: 'delete_first' })
+  await stack.up('--no-demo')
+  ground = await Ground.of(stack)
+  lbs = lbs.map(lb => lb.on(ground))
+  for (const [index, lb] of lbs.entries()) {
+    await lb.answers()
+    expect(await lb.whole()).toMatchObject(before[index]!)
+  }
+  // a member elsewhere, so that a network is plugged as well
+  const [pair] = lbs
+  const network = await ground.network('elsewhere', '10.8.0.0/24')
+  await pair!.add({ address: '10.8.0.9', subnet_id: network.subnet_id })
+  const former = await pair!.whole()
+  const [management] = await ground.portsOf(former.MASTER.compute_id, former.MASTER.lb_network_ip)
+  await ground.admin.network('PUT', `ports/${management!.id}`, { port: { admin_state_up: false } })
+  const { MASTER } = await pair!.whole(former.MASTER)
+  expect(MASTER).toMatchObject({ vrrp_port_id: former.MASTER.vrrp_port_id, vrrp_ip: former.MASTER.vrrp_ip })
+  await pair!.answers()
+  await ground.balanced({ [pair!.id]: 1 })
+  const listener = `/0.5/listeners/${pair!.listener.id}`
+  expect(await ground.callsOf(MASTER.compute_id)).toEqual([
+    `PUT /0.5/listeners/${MASTER.id}/${pair!.listener.id}/haproxy 202`,
+    `GET ${listener} 200`,
+    `PUT ${listener}/start 202`,
+    `POST /0.5/plug/vip/${pair!.lb.vip_address} 202`,
+    'POST /0.5/plug/network 202',
+    `GET /0.5/interface/${MASTER.vrrp_ip} 200`,
+    'PUT /0.5/vrrp/upload 200',
+    'PUT /0.5/vrrp/start 202',
+    `PUT ${listener}/start 202`,
+  ])
+})
+
+/** Asks for a failover of one amphora of each; answers with the rows before it. */
+async function setOut(those: Failing[]): Promise<Record<Row['role'], Row>[]> {
+  const before = await Promise.all(those.map(lb => lb.whole()))
+  for (const rows of before) {
+    const { id } = rows.BACKUP ?? rows.STANDALONE
+    expect((await ground.admin.amphorae('PUT', `/${id}/failover`)).status).toBe(202)
+  }
+  return before
+}
+
+/** The same as in a failover without trouble: another amphora with the addresses of the one before, and nothing more. */
+async function replaced(those: Failing[], before: Record<Row['role'], Row>[]): Promise<void> {
+  for (const [index, lb] of those.entries()) {
+    const { MASTER, BACKUP, STANDALONE } = before[index]!
+    const former = BACKUP ?? STANDALONE
+    const after = await lb.whole(former)
+    if (MASTER) expect(after.MASTER).toMatchObject({ id: MASTER.id, vrrp_ip: MASTER.vrrp_ip })
+    const { vrrp_ip, vrrp_port_id, ha_ip, ha_port_id } = former
+    expect(after[former.role]).toMatchObject({ vrrp_ip, vrrp_port_id, ha_ip, ha_port_id })
+    await lb.says(/Nothing is left to do/)
+    await lb.answers()
+  }
+  await ground.balanced()
+}
+
+/** Waits until the journal says that the step is through for the amphora that replaces another. */
+async function took(lb: Failing, before: Record<Row['role'], Row>, step: string): Promise<void> {
+  const known = Object.values(before).map(row => row.id.slice(0, 8))
+  await lb.says(new RegExp(`${step} \\((?!${known.join('|')})\\w+\\): took`))
+}
+
+/** A second controller, in the stack's own network. */
+function startController(): ChildProcess {
+  const program = path.resolve(import.meta.dirname, '../../src/cli/ottavia.ts')
+  const serve = [process.execPath, program, 'serve', 'controller', '--config', path.join(stack.dir, 'ottavia.toml')]
+  const [command, ...args] = stack.command('exec', '--', 'nsenter', '--net=/proc/1/ns/net', ...serve)
+  return spawn(command!, args, { stdio: 'inherit', env: { ...process.env, ...lease } })
+}

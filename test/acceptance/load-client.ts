@@ -1,0 +1,73 @@
+/** A client that opens new connections at a steady rate, whatever becomes of the earlier ones (open loop), and counts. A
+ *  program of its own: `node load-client.ts URL RATE`. It runs until its input ends, then prints what it saw as JSON. */
+import http from 'node:http'
+
+const [url, rate] = process.argv.slice(2) as [string, string]
+const period_ms = 1000 / Number(rate)
+
+/** What a client saw. Nothing is tried again. */
+export type Seen = {
+  requests: number
+  failed: number
+  /** The longest time between two answers. */
+  outage_ms: number
+  /** Bytes of all bodies. */
+  body_bytes: number
+  /** How often each text was answered. */
+  answers: Record<string, number>
+  errors: Record<string, number>
+}
+
+const seen: Seen = { requests: 0, failed: 0, outage_ms: 0, body_bytes: 0, answers: {}, errors: {} }
+const under_way = new Set<http.ClientRequest>()
+let last_ms: number | null = null
+const begin_ms = performance.now()
+
+const timer = setInterval(() => {
+  const due = Math.floor((performance.now() - begin_ms) / period_ms)
+  while (seen.requests < due) ask()
+}, 2)
+process.stdin.resume().once('end', async () => {
+  clearInterval(timer)
+  for (let waited_ms = 0; under_way.size > 0 && waited_ms < 2_000; waited_ms += 20)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  process.stdout.write(`${JSON.stringify(seen)}\n`)
+  process.exit(0)
+})
+process.stdout.write('started\n')
+
+function ask(): void {
+  seen.requests++
+  let over = false
+  const end = (error: string | null, text = '') => {
+    if (over) return
+    over = true
+    under_way.delete(request)
+    if (error !== null) {
+      seen.failed++
+      seen.errors[error] = (seen.errors[error] ?? 0) + 1
+      return
+    }
+    const now_ms = performance.now()
+    if (last_ms !== null) seen.outage_ms = Math.max(seen.outage_ms, now_ms - last_ms)
+    last_ms = now_ms
+    seen.body_bytes += Buffer.byteLength(text)
+    seen.answers[text.trim()] = (seen.answers[text.trim()] ?? 0) + 1
+  }
+  const request = http.get(url, { agent: false, headers: { connection: 'close' } }, response => {
+    const chunks: Buffer[] = []
+    response.on('data', chunk => chunks.push(chunk))
+    response.on('end', () =>
+      end(response.statusCode === 200 ? null : `status ${response.statusCode}`, String(Buffer.concat(chunks))),
+    )
+    response.on('error', error => end(error.message))
+  })
+  under_way.add(request)
+  request.on('error', error => end((error as NodeJS.ErrnoException).code ?? error.message))
+  // a second is what a person waits for
+  const patience = setTimeout(() => {
+    end('no answer within a second')
+    request.destroy()
+  }, 1_000)
+  request.on('close', () => clearTimeout(patience))
+}

@@ -1,0 +1,80 @@
+/** The agents of the cloud in memory: what they were told, and what they answer. */
+import { AgentError } from '../src/amphora/agent-error.ts'
+
+/** A server with an agent in it. */
+export type Box = {
+  id: string
+  name: string
+  mac_addresses: Set<string>
+  plugged: Set<string>
+  vip: string | null
+  keepalived: { cfg: string; running: boolean } | null
+  /** Nobody there answers any more; Nova does not know. */
+  dead: boolean
+  listeners: Map<string, { cfg: string; running: boolean }>
+}
+
+type Port = { mac_address: string; fixed_ips: { ip_address: string }[] }
+
+/** The calls of the agent in the box that `box` finds; it throws where nobody answers. */
+export function agentCalls(box: () => Box, ports: () => Port[]) {
+  const listener = (id: string) => {
+    const found = box().listeners.get(id)
+    if (!found) throw new AgentError(404, 'not_found', 'Listener Not Found')
+    return found
+  }
+
+  const addresses = ({ plugged }: Box) =>
+    ports()
+      .filter(p => plugged.has(p.mac_address))
+      .flatMap(p => p.fixed_ips.map(ip => ip.ip_address))
+  return {
+    info: async () => ({ hostname: box().name, haproxy_version: '2.6', api_version: '0.5' }),
+    interface: async (ip: string) => {
+      if (box().vip !== ip && !addresses(box()).includes(ip))
+        throw new AgentError(404, 'not_found', 'Error interface not found for IP address')
+      return { message: 'OK', interface: 'eth1' }
+    },
+    listeners: async () =>
+      [...box().listeners].map(([uuid, l]) => ({ uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: '' })),
+    listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
+    listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
+    details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
+    renewCertificate: async () => void box(),
+    uploadVrrp: async (cfg: string) => {
+      const found = box()
+      found.keepalived = { cfg, running: found.keepalived?.running ?? false }
+      return { etag: null, warning: null }
+    },
+    startVrrp: async () => {
+      box().keepalived!.running = true
+    },
+    stopVrrp: async () => {
+      const found = box()
+      if (found.keepalived) found.keepalived.running = false
+    },
+    uploadListener: async (id: string, cfg: string) => {
+      box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
+      return { etag: null, warning: null }
+    },
+    startListener: async (id: string) => {
+      listener(id).running = true
+    },
+    reloadListener: async (id: string) => void listener(id),
+    deleteListener: async (id: string) => {
+      listener(id)
+      box().listeners.delete(id)
+    },
+    plugVip: async (vip: string, { mac_address }: { mac_address: string }) => {
+      plug(box(), mac_address)
+      box().vip = vip
+    },
+    plugNetwork: async ({ mac_address }: { mac_address: string }) => plug(box(), mac_address),
+  }
+}
+
+function plug(box: Box, mac: string): void {
+  if (box.plugged.has(mac)) throw new AgentError(409, 'conflict', 'Interface already exists')
+  if (!box.mac_addresses.has(mac)) throw new AgentError(404, 'not_ready', 'No suitable network interface found')
+  box.plugged.add(mac)
+}
