@@ -8,9 +8,6 @@ import type { Counts } from './counts.ts'
 import { Folding } from './folding.ts'
 import type { Inbox, Letter } from './inbox.ts'
 
-const zombie =
-  'a server beats whose amphora is gone, or never was: delete the server amphora-<id>, or find out who lies'
-
 /** Writes the inbox. */
 export class Batch {
   readonly #pool: pg.Pool
@@ -138,3 +135,6 @@ export class Batch {
     this.#log.warn({ amphora_id, source }, complaint)
   }
 }
+
+const zombie =
+  'a server beats whose amphora is gone, or never was: delete the server amphora-<id>, or find out who lies'
