@@ -1,7 +1,7 @@
 /** How many heartbeats a second one health process takes, with statuses and statistics written to a real PostgreSQL.
  *  Run: `npm run bench:heartbeats` (RATES=10000,15000 SECONDS=8 ROUNDS=3 AMPHORAE=20000). The health process has one core
  *  of its own; the load and PostgreSQL share the others. Every beat brings other counters, one in a hundred a member that
- *  has failed or recovered. */
+ *  has failed or recovered. On a machine with other work it measures that as well. */
 import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import dgram from 'node:dgram'
 import fs from 'node:fs'
@@ -18,6 +18,7 @@ import { migrate } from '../src/store/migrations.ts'
 const key = 'bench'
 const amphorae = Number(process.env.AMPHORAE ?? 20_000)
 const role = process.argv[2]
+if (role) process.on('disconnect', () => process.exit(0))
 if (role === 'receiver') receive(process.argv[3]!)
 else if (role === 'sender') send()
 else await bench()

@@ -1,5 +1,5 @@
 /** `npm test`: installs what it needs, then everything that must hold; one closing line tells the sum. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -18,8 +18,12 @@ const env = {
 check('format and lint (biome)', ['biome', 'check', '.'])
 check('types (tsc)', ['tsc'])
 check('nothing unused (knip)', ['knip', '--no-progress'])
-vitest('unit and contract tests', 'vitest.config.ts')
-vitest('acceptance on whole stacks', 'vitest.acceptance.config.ts')
+await vitest('unit and contract tests', 'vitest.config.ts')
+// much of the time of a stack goes by in waiting: two at once
+await Promise.all([
+  vitest('acceptance on a shared stack', 'vitest.acceptance.config.ts', 'shared'),
+  vitest('acceptance on stacks of their own', 'vitest.acceptance.config.ts', 'own'),
+])
 fs.rmSync(folder, { recursive: true, force: true })
 process.stdout.write(`${sum.passed} passed, ${sum.failed} failed\n`)
 process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0)
@@ -31,12 +35,18 @@ function check(title, argv) {
   sum[ok ? 'passed' : 'failed']++
 }
 
-/** Vitest counts its own; one that ends without a report has failed. */
-function vitest(title, config) {
-  process.stdout.write(`\n== ${title}\n`)
-  const report = path.join(folder, `${config}.json`)
+/** Vitest counts its own; one that ends without a report has failed. What it says is kept until the end when another runs
+ *  beside it. */
+async function vitest(title, config, stacks = '') {
+  const report = path.join(folder, `${config}${stacks}.json`)
   const argv = ['run', '--config', config, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const { status } = spawnSync('vitest', argv, { cwd: repository, env, stdio: 'inherit' })
+  if (stacks !== 'own') process.stdout.write(`\n== ${title}\n`)
+  const stdio = stacks === 'own' ? ['ignore', 'pipe', 'pipe'] : 'inherit'
+  const child = spawn('vitest', argv, { cwd: repository, env: { ...env, OTTAVIA_STACKS: stacks }, stdio })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (said += chunk))
+  const status = await new Promise(resolve => child.once('close', resolve).once('error', () => resolve(1)))
+  if (stacks === 'own') process.stdout.write(`\n== ${title}\n${said}`)
   if (!fs.existsSync(report)) return void sum.failed++
   const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(report, 'utf8'))
   sum.passed += numPassedTests

@@ -2,9 +2,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { MemberInput } from '../amphora/haproxy/listener.ts'
+import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
 import { type Configuration, parseConfiguration } from './configuration.ts'
 import { difference, type Operation } from './difference.ts'
-import { type Sample, sampleConfig } from './sample.ts'
+import { type Sample, sampleConfig, tcpMonitor } from './sample.ts'
 
 const member = fc.record({
   admin_state_up: fc.boolean(),
@@ -12,13 +13,19 @@ const member = fc.record({
   protocol_port: fc.integer({ min: 1, max: 3 }),
   weight: fc.integer({ min: 0, max: 3 }),
   backup: fc.boolean(),
+  monitor_address: fc.constantFrom(null, '10.0.0.8', '10.0.0.9'),
+  monitor_port: fc.constantFrom(null, 81, 82),
 })
 const members: fc.Arbitrary<MemberInput[]> = fc
   .dictionary(fc.constantFrom('m1', 'm2', 'm3', 'm4'), member)
   .map(all => Object.entries(all).map(([id, each]) => ({ id, ...each })))
 
-const rendered = (members: MemberInput[], listener: Sample['listener'] = {}) =>
-  sampleConfig({ id: 'l1', members, listener })
+const rendered = (
+  members: MemberInput[],
+  listener: Sample['listener'] = {},
+  health_monitor: MonitorInput | null = null,
+) => sampleConfig({ id: 'l1', members, listener, pool: { health_monitor } })
+const monitored = (members: MemberInput[]) => parseConfiguration(rendered(members, {}, tcpMonitor))
 const configuration = (all: MemberInput[], change = {}) => parseConfiguration(rendered(all, change))
 const one: MemberInput = {
   id: 'm1',
@@ -43,6 +50,14 @@ function applied(running: Configuration, operations: Operation[]): Map<string, s
     const key = `${operation.backend}/${operation.name}`
     const server = model.get(key)
     expect(server).toBeDefined()
+    if (operation.kind === 'check_place') {
+      for (const [word, value] of [
+        ['addr', operation.address],
+        ['port', operation.port],
+      ] as const) {
+        if (value !== null) server!.rest[server!.rest.indexOf(word) + 1] = value
+      }
+    }
     if (operation.kind === 'remove') model.delete(key)
     if (operation.kind === 'weight') server!.weight = operation.weight
     if (operation.kind === 'state') server!.disabled = operation.disabled
@@ -53,7 +68,9 @@ function applied(running: Configuration, operations: Operation[]): Map<string, s
 
 function modelOf(configuration: Configuration) {
   return new Map(
-    configuration.sections.flatMap(({ name, servers }) => servers.map(each => [`${name}/${each.name}`, { ...each }])),
+    configuration.sections.flatMap(({ name, servers }) =>
+      servers.map(each => [`${name}/${each.name}`, { ...each, rest: [...each.rest] }]),
+    ),
   )
 }
 
@@ -63,8 +80,8 @@ const asText = (each: Configuration) =>
 
 test('applied to what runs, it is what is wanted', () => {
   fc.assert(
-    fc.property(members, members, (before, after) => {
-      const [running, wanted] = [configuration(before), configuration(after)]
+    fc.property(members, members, fc.constantFrom(configuration, monitored), (before, after, parsed) => {
+      const [running, wanted] = [parsed(before), parsed(after)]
       const found = difference(running, wanted)
       expect(found.kind).not.toBe('reload')
       expect(found.kind === 'none').toBe(asText(running).join() === asText(wanted).join())
@@ -111,6 +128,16 @@ describe('is a reload when', () => {
       parseConfiguration(`backend b\n  server a 10.0.0.1:80 resolvers weight ${weight}\n`)
     expect(difference(text(1), text(2)).kind).toBe('reload')
   })
+})
+
+test('where health is asked for changes at run time, and nothing else with it', () => {
+  const at = (monitor_address: string, monitor_port: number) => monitored([{ ...one, monitor_address, monitor_port }])
+  expect(difference(at('10.0.0.8', 81), at('10.0.0.9', 81))).toEqual({
+    kind: 'runtime',
+    operations: [{ kind: 'check_place', backend: 'pool-1', name: 'm1', address: '10.0.0.9', port: null }],
+  })
+  expect(difference(at('10.0.0.8', 81), monitored([one]))).toMatchObject({ operations: [{ kind: 'replace' }] })
+  expect(difference(configuration([one]), monitored([one])).kind).toBe('reload')
 })
 
 test('limits on connections change at run time', () => {

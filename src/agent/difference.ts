@@ -18,6 +18,7 @@ export function difference(running: Configuration, wanted: Configuration): Diffe
     'frontend_maxconn',
     'add',
     'address',
+    'check_place',
     'weight',
     'state',
     'replace',
@@ -38,6 +39,8 @@ export type Operation =
   /** Removed and added under its name, because something has no setter. */
   | { kind: 'replace'; backend: string; server: Server }
   | { kind: 'address'; backend: string; name: string; address: string; port: string }
+  /** Where its health is asked for; null: as it was. */
+  | { kind: 'check_place'; backend: string; name: string; address: string | null; port: string | null }
   | { kind: 'weight'; backend: string; name: string; weight: number }
   | { kind: 'state'; backend: string; name: string; disabled: boolean }
   | { kind: 'frontend_maxconn'; frontend: string; maxconn: number }
@@ -89,18 +92,39 @@ function ofLimits(running: Section, wanted: Section): Operation[] | string {
 function ofServer(backend: string, before: Server | undefined, server: Server): Operation[] | string {
   const { name, address, port, weight, disabled, rest } = server
   if (!plain(backend, name, address, port, ...rest)) return `server ${name} cannot be written on the socket`
-  if (before === undefined || before.rest.join('\0') !== rest.join('\0')) {
+  if (before === undefined || !alike(before.rest, rest)) {
     // haproxy refuses this keyword for servers that are added at run time.
     if (rest.includes('cookie')) return `server ${name} has a cookie of its own`
     return [{ kind: before === undefined ? 'add' : 'replace', backend, server }]
   }
   const operations: Operation[] = []
+  const moved = (word: string) => {
+    const [former, latter] = [argumentOf(before.rest, word), argumentOf(rest, word)]
+    return former === latter ? null : latter
+  }
+  const [check_address, check_port] = [moved('addr'), moved('port')]
+  if (check_address !== null || check_port !== null) {
+    operations.push({ kind: 'check_place', backend, name, address: check_address, port: check_port })
+  }
   if (before.address !== address || before.port !== port) {
     operations.push({ kind: 'address', backend, name, address, port })
   }
   if (before.weight !== weight) operations.push({ kind: 'weight', backend, name, weight })
   if (before.disabled !== disabled) operations.push({ kind: 'state', backend, name, disabled })
   return operations
+}
+
+/** Whether there is nothing between the two but the arguments of keywords that have a setter. */
+function alike(before: string[], rest: string[]): boolean {
+  const shape = (words: string[]) => words.map((word, i) => (setters.has(words[i - 1] ?? '') ? '' : word)).join('\0')
+  return shape(before) === shape(rest)
+}
+
+const setters = new Set(['addr', 'port'])
+
+function argumentOf(rest: string[], word: string): string | null {
+  const at = rest.indexOf(word)
+  return at < 0 ? null : (rest[at + 1] ?? null)
 }
 
 /** Whether the words mean themselves on haproxy's command line, where blanks, `;` and backslashes do not. */

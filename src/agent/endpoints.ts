@@ -12,6 +12,7 @@ import { Listeners } from './listeners.ts'
 import type { Log } from './log.ts'
 import { aboutMachine, machineDetails } from './machine.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
+import { writePingWrapper } from './ping.ts'
 import { Plugs } from './plug.ts'
 import { Totals } from './totals.ts'
 import { Vrrp } from './vrrp.ts'
@@ -36,6 +37,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   const applied: Record<Applied, number> = { none: 0, runtime: 0, reload: 0, start: 0 }
   const totals = new Totals(path.join(settings.base_path, 'stats_counters.json'), log)
   await totals.load()
+  await writePingWrapper(settings.base_path)
   const plugs = new Plugs(settings, log)
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,

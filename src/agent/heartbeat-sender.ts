@@ -78,7 +78,8 @@ export class HeartbeatSender {
       listeners: all,
       own,
     })
-    this.#told = new Map(all.map(each => [each.id, each.totals]))
+    // Of one that is absent nothing was told.
+    for (const each of all) if (message.listeners[each.id] !== undefined) this.#told.set(each.id, each.totals)
     const destination = settings.controllers[this.#seq % settings.controllers.length]!
     this.#seq++
     await this.#send(framed(message, settings), destination)

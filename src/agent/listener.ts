@@ -13,7 +13,8 @@ import { fitToMachine, type Machine } from './fit.ts'
 import type { Log } from './log.ts'
 import { alive } from './masters.ts'
 import { OldWorker } from './old-worker.ts'
-import { applyOperations, deleteLeft, leftOver, verifyServers } from './runtime.ts'
+import { applyOperations, ask, deleteLeft, leftOver, verifyServers } from './runtime.ts'
+import { serverStates } from './server-state.ts'
 import { poolsOf, type Statistics, statisticsOf } from './statistics.ts'
 import { Supervisor } from './supervisor.ts'
 import type { Totals } from './totals.ts'
@@ -48,6 +49,7 @@ export class Listener {
       pid_file: this.#file(`${id}.pid`),
       log_file: this.#file('haproxy.log'),
       socket: this.#socket,
+      master_socket: this.#file('master.sock'),
       peer: options.peer,
       log: options.log,
       died: options.note,
@@ -223,6 +225,8 @@ export class Listener {
     }
     this.#options.log('reloading haproxy', { listener: this.id, reason })
     await writeWhole(this.#file('haproxy.running.cfg'), text)
+    const said = await ask(this.#socket, 'show servers state').catch(() => '')
+    await writeWhole(this.#file('servers-state'), serverStates(said, wanted))
     const old = await OldWorker.hold(this.#socket)
     try {
       await this.#supervisor.reload()
@@ -234,12 +238,15 @@ export class Listener {
       throw error
     }
     this.#leaving.clear()
-    void old?.follow(this.id, ({ worker, counters }) => this.#options.totals.note(this.id, worker, counters))
+    const { totals } = this.#options
+    const note = ({ worker, counters }: Statistics) => totals.note(this.id, worker, counters)
+    void old?.follow(this.id, note, () => totals.save())
     await this.#recordApplied(text, digest)
     return 'reload'
   }
 
   async #start(): Promise<void> {
+    await fs.rm(this.#file('servers-state'), { force: true })
     await this.#supervisor.start()
     this.#leaving.clear()
     this.#served = true

@@ -1,7 +1,7 @@
 /** A worker that a reload has replaced: kept until its last connection has ended and its last byte is counted. */
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseStatistics, QUESTION, type Statistics } from './statistics.ts'
+import { parseStatistics, type Statistics } from './statistics.ts'
 
 /** haproxy forgets what a worker counted when the worker ends, and a worker ends with its last connection. One of its
  *  own socket counts as one, and stays with the worker that accepted it (measured with 2.6). */
@@ -32,15 +32,18 @@ export class OldWorker {
     this.#socket.destroy()
   }
 
-  /** Calls `note` with what it counted until it has no connection left, and lets it end then. */
-  async follow(listener_id: string, note: (found: Statistics) => void): Promise<void> {
+  /** Calls `note` with what it counted until it has no connection left, then `keep`, and lets it end. */
+  async follow(listener_id: string, note: (found: Statistics) => void, keep: () => Promise<void>): Promise<void> {
     for (let quiet = 0; quiet < 2; await sleep(AGAIN_MS, undefined, { ref: false })) {
-      const text = await this.#ask(QUESTION)
-      if (text === null) break
-      const found = parseStatistics(text, listener_id, new Set())
+      // One by one: each answer ends with a prompt of its own.
+      const about = await this.#ask('show info')
+      const counted = about === null ? null : await this.#ask('show stat -1 1 -1')
+      if (counted === null) break
+      const found = parseStatistics(`${about}\n${counted}`, listener_id, new Set())
       note(found)
       quiet = found.stopping && found.sessions === 0 ? quiet + 1 : 0
     }
+    await keep().catch(() => {})
     this.release()
   }
 

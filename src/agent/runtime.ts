@@ -45,12 +45,17 @@ export async function applyOperations(socket: string, operations: Operation[], l
           `set server ${operation.backend}/${operation.name} addr ${operation.address} port ${operation.port}`,
         )
         break
+      case 'check_place': {
+        const server = `set server ${operation.backend}/${operation.name}`
+        if (operation.address !== null) await ask(socket, `${server} check-addr ${operation.address}`)
+        if (operation.port !== null) await ask(socket, `${server} check-port ${operation.port}`)
+        break
+      }
       case 'add':
         await add(socket, operation.backend, operation.server, leaving)
         break
       case 'replace':
-        await takeOut(socket, operation.backend, operation.server.name, leaving)
-        await add(socket, operation.backend, operation.server, leaving)
+        await replace(socket, operation.backend, operation.server, leaving)
         break
       case 'remove':
         await takeOut(socket, operation.backend, operation.name, leaving)
@@ -75,7 +80,7 @@ export async function verifyServers(socket: string, wanted: Configuration, leavi
       const place = `${backend}/${server.name}`
       const found = present.get(place)
       if (found === undefined) throw new Error(`server ${place} is missing`)
-      const expected = state(server.address, server.port, server.weight, server.disabled)
+      const expected = state(server.address, server.port, server.weight, server.disabled, checkPlace(server))
       if (found !== expected) throw new Error(`server ${place} is ${found} instead of ${expected}`)
       present.delete(place)
     }
@@ -104,6 +109,20 @@ async function add(socket: string, backend: string, server: Server, leaving: Set
   if (!disabled) await expectSilence(socket, `enable server ${place}`)
 }
 
+/** What its monitor had found out stays: a new server is UP until it fails. */
+async function replace(socket: string, backend: string, server: Server, leaving: Set<string>): Promise<void> {
+  const said = await ask(socket, `show servers state ${backend}`)
+  const [, header = '', ...lines] = said.split('\n')
+  const at = (column: string) => header.replace(/^# /, '').split(' ').indexOf(column)
+  const values = lines.find(line => line.split(' ')[at('srv_name')] === server.name)?.split(' ') ?? []
+  await takeOut(socket, backend, server.name, leaving)
+  await add(socket, backend, server, leaving)
+  const down = values[at('srv_op_state')] === '0' && values[at('srv_admin_state')] === '0'
+  if (down && server.rest.includes('check') && !server.disabled) {
+    await expectSilence(socket, `set server ${backend}/${server.name} health down`)
+  }
+}
+
 async function takeOut(socket: string, backend: string, name: string, leaving: Set<string>): Promise<void> {
   await expectSilence(socket, `set server ${backend}/${name} state maint`)
   leaving.add(`${backend}/${name}`)
@@ -125,7 +144,8 @@ async function serversOf(socket: string): Promise<Map<string, string>> {
     const of = (column: string) => values[columns.indexOf(column)] ?? ''
     if (of('srv_name') === '') continue
     const disabled = (Number(of('srv_admin_state')) & FORCED_MAINTENANCE) !== 0
-    const text = state(of('srv_addr'), of('srv_port'), Number(of('srv_uweight')), disabled)
+    const place = { address: of('srv_check_addr'), port: of('srv_check_port') }
+    const text = state(of('srv_addr'), of('srv_port'), Number(of('srv_uweight')), disabled, place)
     found.set(`${of('be_name')}/${of('srv_name')}`, text)
   }
   return found
@@ -133,7 +153,19 @@ async function serversOf(socket: string): Promise<Map<string, string>> {
 
 const FORCED_MAINTENANCE = 1
 
-function state(address: string, port: string, weight: number, disabled: boolean): string {
-  const canonical = net.isIPv6(address) ? new net.SocketAddress({ address, family: 'ipv6' }).address : address
-  return `${canonical}:${port} weight ${weight}${disabled ? ' disabled' : ''}`
+function state(address: string, port: string, weight: number, disabled: boolean, check: Place): string {
+  const place = `${canonical(address)}:${port} weight ${weight}${disabled ? ' disabled' : ''}`
+  return `${place} check ${canonical(check.address)}:${check.port}`
+}
+
+type Place = { address: string; port: string }
+
+/** As `show servers state` tells it: nothing where it is the server's own. */
+function checkPlace({ rest }: Server): Place {
+  const of = (word: string) => (rest.includes(word) ? rest[rest.indexOf(word) + 1] : undefined)
+  return { address: of('addr') ?? '-', port: of('port') ?? '0' }
+}
+
+function canonical(address: string): string {
+  return net.isIPv6(address) ? new net.SocketAddress({ address, family: 'ipv6' }).address : address
 }

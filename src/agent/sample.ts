@@ -1,5 +1,7 @@
 /** For tests: the configuration of a listener with some members. */
+
 import { type ListenerInput, type MemberInput, type PoolInput, renderListener } from '../amphora/haproxy/listener.ts'
+import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
 
 /** haproxy.cfg of an HTTP listener on port 80 and a round-robin pool, with what is to be otherwise. */
 export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener = {}, pool = {} }: Sample): string {
@@ -30,6 +32,20 @@ export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener 
       ...pool,
     },
   })
+}
+
+export const tcpMonitor: MonitorInput = {
+  admin_state_up: true,
+  type: 'TCP',
+  delay: 1,
+  timeout: 1,
+  max_retries: 1,
+  max_retries_down: 1,
+  http_method: null,
+  url_path: null,
+  expected_codes: null,
+  domain_name: null,
+  http_version: null,
 }
 
 export type Sample = {

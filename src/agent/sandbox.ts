@@ -279,11 +279,13 @@ cat > /dev/null &                                       # ends with whoever made
 while :; do wait; sleep 3600 & wait $!; done            # reap, stay
 `
 
-/** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go. */
+/** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go;
+ *  /mute never answers. */
 const webServers = `import http from 'node:http'
 let waiting = []
 http.createServer((request, response) => {
   const me = request.socket.localAddress.replace('::ffff:', '')
+  if (request.url === '/mute') return
   if (request.url === '/waiting') return response.end(String(waiting.length))
   if (request.url === '/go') { waiting.forEach(each => each.end('done')); waiting = [] }
   if (request.url === '/slow') { response.write('slow '); waiting.push(response) } else response.end(me)

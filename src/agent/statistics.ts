@@ -75,7 +75,7 @@ export type Statistics = {
 }
 
 /** Frontends, backends and servers. */
-export const QUESTION = 'show info;show stat -1 7 -1'
+const QUESTION = 'show info;show stat -1 7 -1'
 
 /** A member that gets nothing new is UP for haproxy. */
 function memberStatus(status: string, weight: string): string {

@@ -1,4 +1,5 @@
 /** One haproxy and its supervision: when it serves, and how it is reloaded. */
+import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Daemon } from './daemon.ts'
 import type { Log } from './log.ts'
@@ -12,10 +13,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
-    const { haproxy_cmd, config_file, pid_file, log_file, peer, log, restart } = options
+    const { haproxy_cmd, config_file, pid_file, log_file, master_socket, peer, log, restart } = options
+    const master = ['-S', `${master_socket},mode,600`]
     this.#daemon = new Daemon({
       name: 'haproxy',
-      argv: () => [haproxy_cmd, '-W', '-db', '-f', config_file, '-p', pid_file, '-L', peer],
+      argv: () => [haproxy_cmd, '-W', '-db', ...master, '-f', config_file, '-p', pid_file, '-L', peer],
       pid_file,
       log_file,
       log,
@@ -56,15 +58,9 @@ export class Supervisor {
     if (master === null) return this.start()
     const from = this.#daemon.listen()
     const former = await this.#worker(master)
-    const signal = () => alive(master) && process.kill(master, 'SIGUSR2')
-    signal()
-    // A master that has not quite finished its last reload loses the signal (measured with 2.6: every second one).
-    const repeat = setInterval(() => /Reloading HAProxy/i.test(this.#daemon.said(from)) || signal(), REPEAT_MS)
-    try {
-      await this.#expectWorker(master, former, from)
-    } finally {
-      clearInterval(repeat)
-    }
+    await this.#expectMaster()
+    process.kill(master, 'SIGUSR2')
+    await this.#expectWorker(master, former, from)
     this.#serving = true
   }
 
@@ -76,6 +72,17 @@ export class Supervisor {
   /** The agent ends, haproxy goes on. */
   letGo(): void {
     this.#daemon.letGo()
+  }
+
+  /** A master that has not quite finished its last reload would lose the signal (measured with 2.6: every second time
+   *  that it came at once). It answers on its own socket only afterwards. */
+  async #expectMaster(): Promise<void> {
+    const deadline_ms = Date.now() + START_MS
+    while (fs.existsSync(this.#options.master_socket) && Date.now() < deadline_ms) {
+      const said = await ask(this.#options.master_socket, 'show proc;quit', START_MS).catch(() => '')
+      if (said.includes('master')) return
+      await sleep(10)
+    }
   }
 
   async #expectWorker(master: number, former: number | null, log_from: number): Promise<void> {
@@ -107,6 +114,8 @@ export type SupervisorOptions = {
   pid_file: string
   log_file: string
   socket: string
+  /** The master's own. */
+  master_socket: string
   /** -L: the name among peers. */
   peer: string
   log: Log
@@ -117,4 +126,3 @@ export type SupervisorOptions = {
 }
 
 const START_MS = 10_000
-const REPEAT_MS = 500

@@ -3,12 +3,14 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Log } from './log.ts'
 import { type Counters, none } from './statistics.ts'
+import { Turn } from './turn.ts'
 
 /** A worker counts from zero, and says who it is: the sum over all of them is the listener's. */
 export class Totals {
   readonly #file: string
   readonly #log: Log
   readonly #listeners = new Map<string, Kept>()
+  readonly #turn = new Turn()
   #saved = ''
 
   constructor(file: string, log: Log) {
@@ -52,13 +54,15 @@ export class Totals {
   }
 
   /** Renamed into place, not forced to disk: a power cut costs some seconds' counters, a write every second a disk. */
-  async save(): Promise<void> {
-    const text = JSON.stringify(Object.fromEntries(this.#listeners))
-    if (text === this.#saved) return
-    await fs.mkdir(path.dirname(this.#file), { recursive: true })
-    await fs.writeFile(`${this.#file}.writing`, text, { mode: 0o640 })
-    await fs.rename(`${this.#file}.writing`, this.#file)
-    this.#saved = text
+  save(): Promise<void> {
+    return this.#turn.take(async () => {
+      const text = JSON.stringify(Object.fromEntries(this.#listeners))
+      if (text === this.#saved) return
+      await fs.mkdir(path.dirname(this.#file), { recursive: true })
+      await fs.writeFile(`${this.#file}.writing`, text, { mode: 0o640 })
+      await fs.rename(`${this.#file}.writing`, this.#file)
+      this.#saved = text
+    })
   }
 }
 

@@ -62,7 +62,7 @@ export function decodeHeartbeat(frame: Buffer, key: string): Decoded {
   const compressed = signedPart(frame, key)
   if (compressed === null) return { ok: false, why: 'forged' }
   try {
-    // zlib's preset chunk of 16 KiB is allocated for each call and costs as much as all the rest: 20 µs against 12 µs
+    // zlib's preset chunk of 16 KiB is allocated for each call and costs as much as all the rest (20 µs; with 2 KiB 12 µs)
     const text = inflateSync(compressed, { maxOutputLength: max_text_bytes, chunkSize: 4096 }).toString('utf8')
     const message: unknown = JSON.parse(text)
     return isHeartbeat(message) ? { ok: true, message } : { ok: false, why: 'unreadable' }

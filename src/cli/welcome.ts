@@ -19,7 +19,10 @@ export function welcome(state: State, status: Status, answers: Answers = {}): st
   const member = 'neutron lbaas-member-create --subnet private-subnet --protocol-port 80 --address'
   const addresses = status.servers.filter(s => s.name.startsWith('web')).map(s => s.addresses[0] ?? '')
   const tried = Object.entries(answers).map(([text, count]) => [`“${text}”`, '', `${count} times`])
-  return `
+  const warning = status.breaker_open_since
+    ? `\nSilent amphorae are not replaced since ${status.breaker_open_since}: too many fell silent at once.\n./ottavia explain${own} NAME tells more.\n`
+    : ''
+  return `${warning}
 ${tried.length > 0 ? `${table([['answered through the VIP', '', ''], ...tried])}\n` : ''}${table([['load balancer', '', 'VIP'], ...balancers])}
 ${
   amphorae.length > 0

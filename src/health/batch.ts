@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { Log } from '../service/log.ts'
 import * as heartbeats from '../store/heartbeats.ts'
 import * as statistics from '../store/statistics.ts'
-import { isRefusal, transaction } from '../store/transaction.ts'
+import { isRefusal, observation } from '../store/transaction.ts'
 import type { Counts } from './counts.ts'
 import { Folding } from './folding.ts'
 import type { Inbox, Letter } from './inbox.ts'
@@ -49,7 +49,7 @@ export class Batch {
     for (const letter of strangers) {
       const { amphora_id, source } = letter
       const row = known.get(amphora_id)
-      if (!row) this.#reject('unknown', letter, 'a server beats whose amphora is not known; is it to be deleted?')
+      if (!row) this.#reject('unknown', letter, zombie)
       else if (row.lb_network_ip === source && row.watched) {
         this.#inbox.confirm(letter)
         accepted.set(amphora_id, letter)
@@ -83,7 +83,7 @@ export class Batch {
   async #writeOnce(letters: readonly Letter[]): Promise<void> {
     const by_id = new Map(letters.map(letter => [letter.amphora_id, letter]))
     // both in one transaction: a beat that was written is not fresh when it is tried again, and is not counted twice
-    const heard = await transaction(this.#pool, async tx => {
+    const heard = await observation(this.#pool, async tx => {
       const heard = await heartbeats.hear(tx, letters)
       await statistics.count(
         tx,
@@ -95,6 +95,11 @@ export class Batch {
     for (const one of heard) {
       const letter = by_id.get(one.amphora_id)!
       by_id.delete(one.amphora_id)
+      if (one.status === 'DELETED') {
+        this.#inbox.forget(one.amphora_id)
+        this.#reject('unknown', letter, zombie)
+        continue
+      }
       written.push(letter)
       if (one.load_balancer_id === null) continue
       if (one.folded !== Folding.version(letter.digest, one.version)) this.#folding.want(one.load_balancer_id, letter)
@@ -130,3 +135,6 @@ export class Batch {
     this.#log.warn({ amphora_id, source }, complaint)
   }
 }
+
+const zombie =
+  'a server beats whose amphora is gone, or never was: delete the server amphora-<id>, or find out who lies'

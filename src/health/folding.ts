@@ -7,7 +7,7 @@ import type { Log } from '../service/log.ts'
 import { wakeToLook } from '../store/claims.ts'
 import * as heartbeats from '../store/heartbeats.ts'
 import * as journal from '../store/journal.ts'
-import { isRefusal, type Tx, transaction } from '../store/transaction.ts'
+import { isRefusal, observation, type Tx, transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
 import type { Counts } from './counts.ts'
 import type { Letter } from './inbox.ts'
@@ -62,7 +62,7 @@ export class Folding {
     const suspicions: Suspicion[] = []
     let done: Set<string>
     try {
-      done = await transaction(this.#options.pool, tx => this.#foldIn(tx, ids, suspicions))
+      done = await observation(this.#options.pool, tx => this.#foldIn(tx, ids, suspicions))
     } catch (error) {
       // one that cannot be folded must not keep the others from it
       if (!isRefusal(error)) throw error
@@ -91,11 +91,7 @@ export class Folding {
   }
 
   async #foldIn(tx: Tx, ids: readonly string[], suspicions: Suspicion[]): Promise<Set<string>> {
-    const loaded = new Map<string, Tree>()
-    for (const id of ids) {
-      const tree = await trees.loadUnchanging(tx, id)
-      if (tree) loaded.set(id, tree)
-    }
+    const loaded = await trees.loadUnchanging(tx, ids)
     const rows = Map.groupBy(
       await heartbeats.witnesses(tx, [...loaded.keys()], this.#options.timeout_s),
       row => row.load_balancer_id,
@@ -151,8 +147,8 @@ export class Folding {
   }
 }
 
-/** Their trees stay locked meanwhile: a small one takes 1 to 2 ms. */
-const most_at_once = 25
+/** Their trees stay locked meanwhile. */
+const most_at_once = 50
 /** After that, beats are written again; the rest follows. */
 const most_ms = 250
 const most_tries = 20

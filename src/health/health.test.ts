@@ -181,6 +181,17 @@ describe('refused', () => {
     await untouched()
   })
 
+  test('is what an amphora says that is deleted, and was known before', async () => {
+    await sender.send(health, beat(1, 0))
+    await written(1)
+    await pool.query(`update lbaas.amphora set status = 'DELETED'`)
+    for (const seq of [1, 2]) {
+      await sender.send(health, beat(1, seq))
+      await dropped('unknown', seq)
+    }
+    expect(health.counts.written).toBe(1)
+  })
+
   test('is what was heard before, here or by another process', async () => {
     await sender.send(health, beat(1, 5, { own: { start: 2 } }))
     await written(1)

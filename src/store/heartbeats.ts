@@ -1,5 +1,6 @@
 /** Heartbeats: when each amphora was heard last, and what it reported. */
 import type pg from 'pg'
+import type { AmphoraStatus } from '../lbaas/amphora.ts'
 import type { Seen } from '../lbaas/fold.ts'
 import type { OperatingStatus } from '../lbaas/resource.ts'
 import type { Tx } from './transaction.ts'
@@ -21,6 +22,7 @@ export type Heard = {
   report_digest: string | null
   folded: string | null
   load_balancer_id: string | null
+  status: AmphoraStatus
   /** Another one whenever the amphora's row or its load balancer's is. */
   version: string
 }
@@ -52,7 +54,7 @@ export async function hear(tx: Tx, beats: readonly Beat[]): Promise<Heard[]> {
                   else (b.start_number, b.seq) > (h.start_number, h.seq) end
       returning h.amphora_id, was.boot_id, h.report_digest, h.folded
     )
-    select heard.*, a.load_balancer_id, a.xmin::text || '.' || coalesce(lb.xmin::text, '') as version
+    select heard.*, a.load_balancer_id, a.status, a.xmin::text || '.' || coalesce(lb.xmin::text, '') as version
       from heard join lbaas.amphora a on a.id = heard.amphora_id
       left join lbaas.load_balancer lb on lb.id = a.load_balancer_id`,
     values: [

@@ -35,6 +35,15 @@ export async function transaction<T>(
   }
 }
 
+/** A transaction of what is observed: it does not wait for the disk. After a crash of PostgreSQL the last half second may
+ *  be missing, which the next observations bring back. */
+export function observation<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return transaction(pool, async tx => {
+    await tx.query('set local synchronous_commit = off')
+    return work(tx)
+  })
+}
+
 /** Did others hold what the transaction needed? Then it had no effect, and may be tried again. */
 export function isContention(error: unknown): boolean {
   const codes = ['55P03', '40P01', '40001'] // lock_not_available, deadlock_detected, serialization_failure

@@ -25,9 +25,9 @@ export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tre
   return transaction(pool, tx => load(tx, load_balancer_id, ''), 'repeatable read, read only')
 }
 
-/** The tree, which nobody changes until the transaction ends. Null when there is none, or somebody is just changing it. */
-export async function loadUnchanging(tx: Tx, load_balancer_id: string): Promise<Tree | null> {
-  return load(tx, load_balancer_id, 'for share of lb skip locked')
+/** Trees by id, which nobody changes until the transaction ends. Those that somebody is just changing are left out. */
+export async function loadUnchanging(tx: Tx, load_balancer_ids: readonly string[]): Promise<Map<string, Tree>> {
+  return loadAll(tx, load_balancer_ids, 'for share of lb skip locked')
 }
 
 /** Which load balancer an object belongs to, and its project. Null when there is no such object. */
@@ -79,46 +79,60 @@ function rowsOf(tree: Tree | null): Rows {
   }
 }
 
+async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
+  return (await loadAll(tx, [id], lock)).get(id) ?? null
+}
+
 /** Plain selects per table: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
  *  members (measured: 30 ms against 5 ms), and is no faster for small trees. */
-async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
-  const root = await tx.query(
-    `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb where lb.id = $1 ${lock}`,
-    [id],
+async function loadAll(tx: Tx, load_balancer_ids: readonly string[], lock: string): Promise<Map<string, Tree>> {
+  const roots = await tx.query(
+    `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
+      where lb.id = any($1) order by lb.id ${lock}`,
+    [load_balancer_ids],
   )
-  if (!root.rows[0]) return null
-  const children = async (name: 'listener' | 'pool' | 'amphora') => {
-    const sql = `select ${selected(tables[name], 'o')} from lbaas.${name} o
-                 where o.load_balancer_id = $1 order by o.created_at, o.id`
-    return (await tx.query(sql, [id])).rows
-  }
-  const listeners = await children('listener')
-  const pools = await children('pool')
-  const amphorae = await children('amphora')
-  const grandchildren = async (name: 'member' | 'health_monitor') => {
-    const sql = `select ${selected(tables[name], 'o')} from lbaas.${name} o join lbaas.pool p on p.id = o.pool_id
-                 where p.load_balancer_id = $1 order by o.created_at, o.id`
-    return (await tx.query(sql, [id])).rows
-  }
-  const members = await grandchildren('member')
-  const health_monitors = await grandchildren('health_monitor')
+  const ids = roots.rows.map(row => row.id as string)
+  const trees = new Map<string, Tree>()
+  if (ids.length === 0) return trees
   const observed = await tx.query<{ object_id: string; operating_status: OperatingStatus }>(
-    'select object_id, operating_status from lbaas.operating_status where load_balancer_id = $1',
-    [id],
+    'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($1)',
+    [ids],
   )
   const operating = new Map(observed.rows.map(row => [row.object_id, row.operating_status]))
-  const observedRow = <T extends AnyRow>(name: TreeResource, row: Record<string, unknown>): T => ({
-    ...fromDatabase<T>(row),
-    operating_status: operating.get(row.id as string) ?? initialOperating(name),
-  })
-  return {
-    load_balancer: observedRow<LoadBalancer>('load_balancer', root.rows[0]),
-    listeners: listeners.map(row => observedRow<Listener>('listener', row)),
-    pools: pools.map(row => observedRow<Pool>('pool', row)),
-    members: members.map(row => observedRow<Member>('member', row)),
-    health_monitors: health_monitors.map(row => observedRow<HealthMonitor>('health_monitor', row)),
-    amphorae: amphorae.map(row => fromDatabase<Amphora>(row)),
+  /** The rows of a table, by load balancer. */
+  const rowsBy = async <T extends { id: string }>(name: Exclude<(typeof order)[number], 'load_balancer'>) => {
+    const of_pool = name === 'member' || name === 'health_monitor'
+    const { rows } = await tx.query(
+      `select ${selected(tables[name], 'o')}, ${of_pool ? 'p' : 'o'}.load_balancer_id as of_load_balancer
+         from lbaas.${name} o ${of_pool ? 'join lbaas.pool p on p.id = o.pool_id' : ''}
+        where ${of_pool ? 'p' : 'o'}.load_balancer_id = any($1) order by o.created_at, o.id`,
+      [ids],
+    )
+    const grouped = Map.groupBy(rows, row => row.of_load_balancer as string)
+    return (id: string): T[] =>
+      (grouped.get(id) ?? []).map(({ of_load_balancer: _, ...row }) => {
+        const own = fromDatabase<T>(row)
+        return name === 'amphora' ? own : { ...own, operating_status: operating.get(own.id) ?? initialOperating(name) }
+      })
   }
+  const listeners = await rowsBy<Listener>('listener')
+  const pools = await rowsBy<Pool>('pool')
+  const members = await rowsBy<Member>('member')
+  const health_monitors = await rowsBy<HealthMonitor>('health_monitor')
+  const amphorae = await rowsBy<Amphora>('amphora')
+  for (const row of roots.rows) {
+    const root = fromDatabase<LoadBalancer>(row)
+    const { id } = root
+    trees.set(id, {
+      load_balancer: { ...root, operating_status: operating.get(id) ?? initialOperating('load_balancer') },
+      listeners: listeners(id),
+      pools: pools(id),
+      members: members(id),
+      health_monitors: health_monitors(id),
+      amphorae: amphorae(id),
+    })
+  }
+  return trees
 }
 
 async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {

@@ -54,9 +54,8 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
 
   /** The haproxy processes of a listener: its master and its workers. A reload makes another worker. */
   async haproxies(listener_id: string): Promise<string[]> {
-    const { stdout } = await this.#stack.exec('ps', 'ax', '-o', 'pid=,args=')
-    const own = stdout.split('\n').filter(line => line.includes('haproxy') && line.includes(`/${listener_id}/`))
-    return own.map(line => line.trim().split(' ')[0]!).toSorted()
+    const found = await this.#processes(`haproxy.*/${listener_id}/`, 'echo $pids')
+    return found.trim().split(/\s+/).filter(Boolean).toSorted()
   }
 
   /** MAC addresses of the interfaces in amphora-haproxy. */
@@ -79,16 +78,20 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
     return this.#signal('CONT', patterns.everything)
   }
 
-  /** To every process of the server whose command line has the pattern; its first process last. */
   async #signal(signal: string, pattern: string): Promise<void> {
-    const script = `first=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id})
+    await this.#processes(pattern, `kill -${signal} $pids`)
+  }
+
+  /** Runs the script with the server's processes whose command line has the pattern; its first process comes last. */
+  async #processes(pattern: string, script: string): Promise<string> {
+    const found = `first=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id})
 ns=$(readlink /proc/$first/ns/pid)
 for p in $(ls /proc | grep '^[0-9]*$' | sort -rn); do
   [ "$(readlink /proc/$p/ns/pid)" = "$ns" ] && tr '\\0' ' ' < /proc/$p/cmdline | grep -q -e '${pattern}' && pids="$pids $p"
-done
-kill -${signal} $pids`
-    const ran = await this.#stack.exec('sh', '-c', script)
-    if (ran.status !== 0) throw new Error(`kill -${signal}: ${ran.stderr}`)
+done`
+    const ran = await this.#stack.exec('sh', '-c', `${found}\n${script}`)
+    if (ran.status !== 0) throw new Error(`${script}: ${ran.stderr}`)
+    return ran.stdout
   }
 }
 

@@ -3,12 +3,15 @@ import type pg from 'pg'
 import { Neutron } from '../../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
 import { type Seen, seen } from '../../store/amphorae.ts'
+import { readBreaker } from '../../store/silences.ts'
 import type { Ports, State } from '../state.ts'
 import type { Publication } from './publication.ts'
 
 export type Status = {
   ready: boolean
   endpoints: Record<'identity' | 'network' | 'compute' | 'image' | 'load_balancer', string>
+  /** Since when silent amphorae are not replaced, because too many fell silent at once; null: they are. */
+  breaker_open_since: string | null
   /** Of all projects; IPv4 addresses first. */
   servers: { name: string; status: string; addresses: string[] }[]
   load_balancers: {
@@ -33,9 +36,10 @@ export async function status(stack: {
   rows: pg.Pool
 }): Promise<Status> {
   const { ports, admin, publication } = stack
-  const [servers, amphorae, answered] = await Promise.all([
+  const [servers, amphorae, breaker, answered] = await Promise.all([
     serversOf(admin),
     seen(stack.rows),
+    readBreaker(stack.rows),
     loadBalancersOf(admin).catch(error => {
       if (error instanceof CloudError && error.kind === 'unavailable') return null // ottavia is just being restarted
       throw error
@@ -46,6 +50,7 @@ export async function status(stack: {
   const at = (port: number, path = '') => `http://127.0.0.1:${port}${path}`
   return {
     ready: answered !== null,
+    breaker_open_since: breaker.open_since,
     endpoints: {
       identity: at(ports.identity, '/v3'),
       network: at(ports.network),
