@@ -22,6 +22,22 @@ export class Inside {
     return new Inside(stack, found[1]!, found[2]!, found[3]!)
   }
 
+  /** One that is not said to serve yet. */
+  static at(stack: Stack, row: { id: string; compute_id: string; lb_network_ip: string }): Inside {
+    return new Inside(stack, row.id, row.compute_id, row.lb_network_ip)
+  }
+
+  /** Its heartbeats leave it no more. */
+  async mute(): Promise<void> {
+    const rule = 'add table inet mute { chain out { type filter hook output priority 0; udp dport 5555 drop; }; }'
+    const ran = await this.#stack.exec(
+      'sh',
+      '-c',
+      `nsenter --target $(cut -d' ' -f1 /run/pocket/servers/${this.server_id}) --net nft '${rule}'`,
+    )
+    if (ran.status !== 0) throw new Error(`nft: ${ran.stderr}`)
+  }
+
   /** What the shell says inside; `$ROOT` is the amphora's root. The network is that of amphora-haproxy. */
   async shell(script: string): Promise<string> {
     const whole = `pid=$(cut -d' ' -f1 /run/pocket/servers/${this.server_id}); ROOT=/proc/$pid/root

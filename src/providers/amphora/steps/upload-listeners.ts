@@ -60,7 +60,7 @@ async function apply(
   amphora: Amphora,
   listener: Listener,
   input: ListenerInput,
-  { clients, say }: StepContext<Clients>,
+  { clients, say, pause }: StepContext<Clients>,
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
   const upload = async () => {
@@ -68,17 +68,29 @@ async function apply(
     if (warning) say(warning)
     return etag
   }
-  const etag = await upload().catch(error => {
-    if (!(error instanceof AgentError && error.kind === 'refused')) throw error
+  const refused = (error: AgentError) => {
     const words = error.details || error.message
-    throw new Permanent(
+    return new Permanent(
       `haproxy refused the configuration: ${words}`,
       `haproxy on amphora ${amphora.id}: ${words}`,
-      listener.id,
+      // in ERROR it is the last good one that is refused: there is nothing left to fall back to
+      listener.provisioning_status === 'ERROR' ? null : listener.id,
     )
+  }
+  const etag = await upload().catch(error => {
+    throw error instanceof AgentError && error.kind === 'refused' ? refused(error) : error
   })
   const { status } = await agent.listener(listener.id)
-  if (status === 'ACTIVE') await agent.reloadListener(listener.id)
-  else await agent.startListener(listener.id)
-  return etag
+  for (let failures = 1; ; failures++) {
+    try {
+      if (status === 'ACTIVE') await agent.reloadListener(listener.id)
+      else await agent.startListener(listener.id)
+      return etag
+    } catch (error) {
+      // a valid configuration that does not run, because its port is taken: what has it may be just ending
+      if (!(error instanceof AgentError && /^Error (start|reload)ing haproxy/.test(error.message))) throw error
+      if (failures === 4) throw refused(error)
+      await pause(900)
+    }
+  }
 }
