@@ -72,7 +72,7 @@ export async function clear(pool: pg.Pool): Promise<void> {
   await pool.query(
     'truncate lbaas.load_balancer, lbaas.amphora, lbaas.journal, lbaas.silence, lbaas.listener_statistics cascade',
   )
-  await pool.query('update lbaas.breaker set open_since = null')
+  await pool.query('update lbaas.breaker set open_since = null, calm_since = null')
 }
 
 type Own = NonNullable<Heartbeat['ottavia']>

@@ -140,6 +140,13 @@ test('where health is asked for changes at run time, and nothing else with it', 
   expect(difference(configuration([one]), monitored([one])).kind).toBe('reload')
 })
 
+test('servers that a program checks come and go by a reload, and change their weights without', () => {
+  const pinged = (all: MemberInput[]) => parseConfiguration(rendered(all, {}, { ...tcpMonitor, type: 'PING' }))
+  expect(difference(pinged([one]), pinged([])).kind).toBe('reload')
+  expect(difference(pinged([]), pinged([one])).kind).toBe('reload')
+  expect(difference(pinged([one]), pinged([{ ...one, weight: 9 }])).kind).toBe('runtime')
+})
+
 test('limits on connections change at run time', () => {
   const text = (global: number, limit: number) => {
     return parseConfiguration(`${rendered([one], { connection_limit: limit })}\nglobal\n  maxconn ${global}\n`)

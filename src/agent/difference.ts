@@ -59,6 +59,9 @@ function ofSection(running: Section, wanted: Section): Operation[] | string {
   const after = new Map(wanted.servers.map(each => [each.name, each]))
   if (before.size < running.servers.length || after.size < wanted.servers.length) return `${title} has servers twice`
   const operations: Operation[] = [...limits]
+  // haproxy 2.6 dies (SIGSEGV) soon after a server with such a check has come or gone on the socket.
+  const external = wanted.lines.some(line => line[0] === 'option' && line[1] === 'external-check')
+  const moves = ({ kind }: Operation) => kind === 'add' || kind === 'replace' || kind === 'remove'
   for (const server of wanted.servers) {
     const found = ofServer(wanted.name, before.get(server.name), server)
     if (typeof found === 'string') return found
@@ -69,6 +72,7 @@ function ofSection(running: Section, wanted: Section): Operation[] | string {
     if (!plain(wanted.name, name)) return `a name in ${title} cannot be written on the socket`
     operations.push({ kind: 'remove', backend: wanted.name, name })
   }
+  if (external && operations.some(moves)) return `servers of ${title}, which is checked by a program, come or go`
   return operations
 }
 

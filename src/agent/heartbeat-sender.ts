@@ -13,6 +13,7 @@ import type { Log } from './log.ts'
 import { type Counters, none } from './statistics.ts'
 import type { Totals } from './totals.ts'
 import type { Vrrp } from './vrrp.ts'
+import { noteAnswers } from './vrrp-scripts.ts'
 
 /** It sends from outside the namespace, one datagram to one controller, the next one to the next. */
 export class HeartbeatSender {
@@ -64,11 +65,11 @@ export class HeartbeatSender {
     if (vrrp.failed !== this.#silent) log(vrrp.failed ? 'no heartbeats: keepalived is dead' : 'heartbeats go on')
     this.#silent = vrrp.failed
     const seen = await listeners.look(limit_ms)
+    if (!seen.some(each => each.missed)) await noteAnswers()
     await totals.save().catch(error => log('counters cannot be kept', { error: String(error) }))
     if (this.#silent) return
-    const all: SeenListener[] = seen.map(each => {
-      const now = totals.of(each.id)
-      return { ...each, totals: now, told: this.#told.get(each.id) ?? none }
+    const all = seen.map(({ id, answer, digest }): SeenListener => {
+      return { id, answer, digest, totals: totals.of(id), told: this.#told.get(id) ?? none }
     })
     const { role, etag } = vrrp.details()
     const own = { start: this.#start, boot_id: this.#boot_id, role, keepalived: etag }

@@ -125,12 +125,13 @@ export class Listener {
   }
 
   /** What a heartbeat tells of it; asks haproxy, and waits for its answer no longer than that. */
-  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>> {
+  async look(limit_ms: number): Promise<LookedAt> {
     const running = this.#supervisor.running
     const found = running ? await this.#count(limit_ms).catch(() => null) : null
     const status = found?.status ?? null
     const answer = found === null || status === null ? null : { status, sessions: found.sessions, pools: found.pools }
-    return { id: this.id, answer, digest: running ? this.#digest : null }
+    const missed = this.duty !== null && found === null
+    return { id: this.id, answer, digest: running ? this.#digest : null, missed }
   }
 
   async entry(): Promise<ListenerEntry> {
@@ -307,6 +308,11 @@ export type ListenerOptions = {
   totals: Totals
   /** Called at the moment when it dies, and whenever it serves or is to serve no more. */
   note: () => void
+}
+
+export type LookedAt = Omit<SeenListener, 'totals' | 'told'> & {
+  /** It is to serve and did not answer. */
+  missed: boolean
 }
 
 type Outcome = { applied: Applied; warnings: string[] }

@@ -2,8 +2,7 @@
 import fs from 'node:fs/promises'
 import type { ListenerEntry } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
-import type { SeenListener } from './beat.ts'
-import { Listener, type ListenerOptions } from './listener.ts'
+import { Listener, type ListenerOptions, type LookedAt } from './listener.ts'
 
 export class Listeners {
   readonly #options: ListenersOptions
@@ -71,7 +70,7 @@ export class Listeners {
   }
 
   /** What heartbeats tell of each. */
-  async look(limit_ms: number): Promise<Omit<SeenListener, 'totals' | 'told'>[]> {
+  async look(limit_ms: number): Promise<LookedAt[]> {
     return Promise.all((await this.#all()).map(each => each.look(limit_ms)))
   }
 

@@ -106,8 +106,10 @@ describe('other monitors', () => {
     await apply([member(1), member(2, { address: 'fd00::11' }), nobody], { type: 'PING', timeout: 3, delay: 3 })
     await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'addr', 'add', 'fd00::5/64', 'dev', 'eth1', 'nodad'])
     await become({ 'member-1': 'UP', 'member-2': 'UP', 'member-3': 'DOWN' })
-    expect(await apply([member(1), member(4), nobody], { type: 'PING', timeout: 3, delay: 3 })).toBe('runtime')
-    await become({ 'member-1': 'UP', 'member-3': 'DOWN', 'member-4': 'UP' })
+    const lighter = [member(1, { weight: 2 }), member(2, { address: 'fd00::11' }), nobody]
+    expect(await apply(lighter, { type: 'PING', timeout: 3, delay: 3 })).toBe('runtime')
+    expect(await apply([member(1), member(4), nobody], { type: 'PING', timeout: 3, delay: 3 })).toBe('reload')
+    await become({ 'member-1': 'UP', 'member-3': 'DOWN', 'member-4': 'DOWN' })
   })
 })
 

@@ -4,7 +4,7 @@ import { type ListenerInput, type MemberInput, type PoolInput, renderListener } 
 import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
 
 /** haproxy.cfg of an HTTP listener on port 80 and a round-robin pool, with what is to be otherwise. */
-export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener = {}, pool = {} }: Sample): string {
+export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener, pool, peers }: Sample): string {
   return renderListener({
     base_path: '/var/lib/octavia',
     load_balancer: { id: 'lb1', vip_address, admin_state_up: true },
@@ -31,6 +31,7 @@ export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener 
       members,
       ...pool,
     },
+    peers,
   })
 }
 
@@ -54,6 +55,7 @@ export type Sample = {
   members: MemberInput[]
   listener?: Partial<ListenerInput['listener']>
   pool?: Partial<PoolInput>
+  peers?: ListenerInput['peers']
 }
 
 /** The n-th member, on 10.0.0.1n. */

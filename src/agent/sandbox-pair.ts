@@ -28,11 +28,8 @@ export class SandboxPair {
       'link set vips up',
     ]
     await this.#lan(lines)
-    for (const [n, machine] of this.machines.entries()) {
-      const cable = ['type', 'veth', 'peer', `to-${n}`, 'netns', 'lan']
-      await machine.exec(['ip', 'link', 'add', 'eth7', 'address', MACS[n]!, ...cable])
-    }
-    await this.#lan(['link set to-0 master vips up', 'link set to-1 master vips up'])
+    await this.plugCable(0)
+    await this.plugCable(1)
     for (const machine of this.machines) machine.startAgent()
     this.clients = await Promise.all(this.machines.map(machine => machine.client()))
     await Promise.all(this.clients.map(client => until(() => client.info().then(Boolean, () => false), 'the agent')))
@@ -42,6 +39,13 @@ export class SandboxPair {
     for (const client of this.clients) await client.close()
     await this.second.close()
     await this.first.close()
+  }
+
+  /** The cable vanishes with the namespace that it is in. */
+  async plugCable(n: number): Promise<void> {
+    const cable = ['type', 'veth', 'peer', `to-${n}`, 'netns', 'lan']
+    await this.machines[n]!.exec(['ip', 'link', 'add', 'eth7', 'address', MACS[n]!, ...cable])
+    await this.#lan([`link set to-${n} master vips up`])
   }
 
   /** As a controller does it for amphora n. */

@@ -1,7 +1,11 @@
 /** Two agents and their keepaliveds: who has the VIP, and when it moves. */
 import { createHash } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { member, sampleConfig } from './sample.ts'
+import type { MemberInput } from '../amphora/haproxy/listener.ts'
+import { peerName } from '../amphora/rest.ts'
+import { member, type Sample, sampleConfig } from './sample.ts'
 import { until, VIP_MAC } from './sandbox.ts'
 import { SandboxPair, VIP, VIP6, vrrpIp } from './sandbox-pair.ts'
 import { Vrrp } from './vrrp.ts'
@@ -16,6 +20,12 @@ const folder = '/var/lib/octavia/vrrp'
 const cfg = sampleConfig({ id: L1, vip_address: VIP, members: [member(1)] })
 const vrrpOf = async (n: number) => (await pair.clients[n]!.details()).vrrp
 const answers = () => until(async () => (await pair.first.curl(url)).stdout === '10.0.0.11', 'an answer by the VIP')
+
+const answersBySome = () => until(async () => (await pair.first.curl(url)).code === 0, 'an answer by the VIP')
+const showTable = `
+const socket = require('net').connect(process.argv[1], () => socket.write('show table pool-1\\n'))
+socket.on('end', () => process.exit()).pipe(process.stdout)
+`
 
 describe('the contract', () => {
   test('nothing runs before something was uploaded', async () => {
@@ -163,6 +173,77 @@ describe('the VIP', () => {
     expect(await vrrpOf(0)).toEqual({ role: holders[0] === 0 ? 'MASTER' : 'BACKUP', etag })
   })
 
+  test('of clients that come back is what it was: their table is on both', async () => {
+    const table = (members: MemberInput[]) => {
+      const names = pair.machines.map((machine, n) => ({ name: peerName(machine.amphora_id), address: vrrpIp(n) }))
+      const pool: Sample['pool'] = { session_persistence: { type: 'SOURCE_IP', cookie_name: null } }
+      const peers = { section: `${L1.replaceAll('-', '')}_peers`, listener_peer_port: 1025, peers: names }
+      return sampleConfig({ id: L1, vip_address: VIP, members, pool, peers })
+    }
+    const three = table([member(1), member(2), member(3)])
+    for (const client of pair.clients) {
+      await client.uploadListener(L1, three)
+      await client.reloadListener(L1)
+    }
+    const [holder] = await pair.holders()
+    const kept = (n: number) =>
+      pair.machines[n]!.exec([process.execPath, '-e', showTable, `/var/lib/octavia/${L1}.sock`])
+    const { stdout } = await pair.first.curl(url)
+    await until(async () => (await kept(1 - holder!)).includes('server_id'), 'the other to know the client')
+    await pair.clients[holder!]!.stopVrrp()
+    await pair.awaitHolder(1 - holder!)
+    for (let i = 0; i < 4; i++) expect((await pair.first.curl(url)).stdout).toBe(stdout)
+    await pair.clients[holder!]!.startVrrp()
+    // A reload loses nobody either.
+    await pair.clients[1 - holder!]!.uploadListener(L1, three.replace('timeout client 50000', 'timeout client 40000'))
+    expect((await pair.clients[1 - holder!]!.reloadListener(L1)).applied).toBe('reload')
+    for (let i = 0; i < 4; i++) expect((await pair.first.curl(url)).stdout).toBe(stdout)
+  })
+
+  test('moves where keepalived cannot watch a file, too', async () => {
+    await until(async () => (await pair.holders()).length === 1, 'one to have the VIP')
+    const [n] = await pair.holders()
+    const limit = '/proc/sys/user/max_inotify_instances'
+    const log = (m: number) => fs.readFileSync(path.join(pair.machines[m]!.folder, 'agent.log'), 'utf8')
+    const set = (value: number) => `echo ${value} > ${limit}`
+    await pair.machines[n!]!.exec(['sh', '-c', set(0)])
+    // Where it may, the agent raises the limit.
+    expect((await pair.clients[n!]!.reloadVrrp()).details).toBe('keepalived reloaded')
+    expect(log(n!)).not.toContain('keepalived cannot watch a file here')
+    const readOnly = `${set(0)}; mount --bind ${limit} ${limit}; mount -o remount,bind,ro ${limit}`
+    await pair.machines[n!]!.exec(['sh', '-c', readOnly])
+    await pair.clients[n!]!.reloadVrrp()
+    expect(log(n!)).toContain('keepalived cannot watch a file here')
+    expect(await pair.holders()).toEqual([n])
+    const running = `/var/lib/octavia/${L1}/haproxy.running.cfg`
+    await pair.machines[n!]!.exec(['mv', running, `${running}.away`])
+    await pair.machines[n!]!.exec(['kill', '-9', ...pair.machines[n!]!.pidsOf(running).map(String)])
+    await pair.awaitHolder(1 - n!)
+    await pair.machines[n!]!.exec(['mv', `${running}.away`, running])
+    await until(async () => (await vrrpOf(n!))?.role === 'BACKUP', 'it to stand by')
+    await pair.machines[n!]!.exec(['sh', '-c', `umount ${limit}; ${set(1_000)}`])
+    await pair.clients[n!]!.reloadVrrp()
+  })
+
+  test('comes back after the machine has been off, if it had been started', async () => {
+    const [n] = await pair.holders()
+    const machine = pair.machines[n!]!
+    await machine.killAgent()
+    const all = [...machine.pidsOf('octavia-keepalived.pid'), ...machine.pidsOf('haproxy.running.cfg')]
+    await machine.exec(['kill', '-9', ...all.map(String)])
+    await machine.exec(['ip', 'netns', 'delete', 'amphora-haproxy'])
+    await pair.awaitHolder(1 - n!)
+    await pair.plugCable(n!)
+    machine.startAgent()
+    await until(async () => (await vrrpOf(n!).catch(() => null))?.role === 'BACKUP', 'it to stand by')
+    expect(await pair.holders()).toEqual([1 - n!])
+    expect(await pair.holders(vrrpIp(n!))).toEqual([n])
+    await pair.clients[1 - n!]!.stopVrrp()
+    await pair.awaitHolder(n!)
+    await answersBySome()
+    await pair.clients[1 - n!]!.startVrrp()
+  })
+
   test('moves when the whole machine is killed', async () => {
     if ((await pair.holders())[0] === 0) {
       await pair.clients[0]!.stopVrrp()
@@ -172,6 +253,6 @@ describe('the VIP', () => {
     await until(async () => (await vrrpOf(0))?.role === 'BACKUP', 'the first to stand by')
     await pair.second.kill()
     await until(async () => (await vrrpOf(0))?.role === 'MASTER', 'the first to have the VIP')
-    await answers()
+    await answersBySome()
   })
 })

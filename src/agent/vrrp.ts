@@ -10,10 +10,10 @@ import type { Log } from './log.ts'
 import { ensureNamespace, inside } from './namespace.ts'
 import { roleOf, vipsIn } from './role.ts'
 import { Turn } from './turn.ts'
-import { withoutTrackFile, writeCheckScript, writeHaproxyCheck } from './vrrp-scripts.ts'
+import { writeCheckScript, writeHaproxyCheck } from './vrrp-scripts.ts'
 
-/** Its folder holds `octavia-keepalived.conf` (what was uploaded last), `octavia-keepalived.running.conf` (the same,
- *  fitted to this machine), `applied` (the digest of the upload that runs), `enabled` (it is to run after a reboot) and
+/** Its folder holds `octavia-keepalived.conf` (what was uploaded last), `octavia-keepalived.running.conf` (what
+ *  keepalived reads), `applied` (the digest of the upload that runs), `enabled` (it is to run after a reboot) and
  *  `haproxy_down` (1 while a haproxy that is to serve does not). */
 export class Vrrp {
   readonly #options: VrrpOptions
@@ -25,6 +25,8 @@ export class Vrrp {
   #applied: string | null = null
   #vips: string[] = []
   #down: boolean | null = null
+  /** keepalived could not watch the mark when it was started. */
+  #blind = false
   #asked: string | null = null
   /** Since when keepalived is to run and does not. */
   #dead_since_ms: number | null = null
@@ -153,6 +155,14 @@ export class Vrrp {
     fs.renameSync(`${file}.writing`, file)
     if (this.#down !== null) this.#options.log(down ? 'the VIP is given up' : 'the VIP may come back')
     this.#down = down
+    if (!this.#blind || !this.#enabled) return
+    // Its end says the same to the others; a script would not: without setgroups, keepalived runs none and calls it good.
+    const follow = async () => {
+      if (!this.#enabled) return
+      if (this.#down) await this.#daemon.stop()
+      else if (this.#daemon.pid === null) await this.#begin()
+    }
+    this.#turn.take(follow).catch(error => this.#options.log('keepalived does not follow', { error: String(error) }))
   }
 
   async #apply(): Promise<string[]> {
@@ -160,32 +170,29 @@ export class Vrrp {
     if (uploaded === null) throw new Error('no configuration was uploaded')
     if (!this.#enabled) await writeWhole(this.#file('enabled'), '')
     this.#enabled = true
+    await writeWhole(this.#file('octavia-keepalived.running.conf'), uploaded, 0o644)
     return this.#begin()
   }
 
   /** Starts it, or makes the one that runs read its configuration again: it keeps its role, and announces the VIP anew
    *  if it has it. Returns what had to give way. */
   async #begin(): Promise<string[]> {
-    const uploaded = (await readIfThere(this.#file('octavia-keepalived.conf'))) ?? ''
-    await writeWhole(this.#file('octavia-keepalived.running.conf'), uploaded, 0o644)
-    this.#vips = vipsIn(uploaded)
-    const warnings: string[] = []
+    const running = (await readIfThere(this.#file('octavia-keepalived.running.conf'))) ?? ''
+    this.#vips = vipsIn(running)
     let blind = cannotWatch(await this.#load())
     if (blind) {
       raiseLimit()
       blind = cannotWatch(await this.#load())
     }
-    if (blind) {
-      const fitted = withoutTrackFile(uploaded, this.#folder)
-      await writeWhole(this.#file('octavia-keepalived.running.conf'), fitted, 0o644)
-      await this.#load()
-      warnings.push('keepalived cannot watch a file here (inotify instances): haproxy is asked after every second')
-      this.#options.log('keepalived cannot watch a file', { limit: 'fs.inotify.max_user_instances' })
-    }
-    this.#applied = md5Of(uploaded)
+    this.#blind = blind
+    this.#applied = md5Of(running)
     await writeWhole(this.#file('applied'), this.#applied)
     this.#dead_since_ms = null
-    return warnings
+    if (!blind) return []
+    if (this.#down) await this.#daemon.stop()
+    const warning = 'keepalived cannot watch a file here (inotify instances): it is stopped while haproxy is down'
+    this.#options.log(warning, { limit: 'fs.inotify.max_user_instances' })
+    return [warning]
   }
 
   /** What keepalived says while it starts or reads its configuration again. */

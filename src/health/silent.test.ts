@@ -35,6 +35,8 @@ const round = (changed: { failover_threshold?: number; mayJudge?: () => boolean;
 const given_up = async (changed = {}) => (await round(changed)).given_up.map(one => one.amphora_id).sort()
 const status = async (id: string) =>
   (await pool.query('select status from lbaas.amphora where id = $1', [id])).rows[0]?.status
+/** Few enough have been silent for a whole time-out. */
+const calm = () => pool.query(`update lbaas.breaker set calm_since = calm_since - interval '60 s'`)
 const claim = async (of = lb) =>
   (await pool.query('select look, wakes::int from lbaas.claims where load_balancer_id = $1', [of])).rows[0]
 
@@ -163,6 +165,20 @@ describe('the breaker', () => {
       [amphora],
     )
     await round({ counts })
+    await round({ counts })
+    expect(await readBreaker(pool)).toMatchObject({ open_since: expect.any(String), silent: 1 })
+    expect(counts).toMatchObject({ breaker_open: 1, marked: 0 })
+    await silence(ids(4).amphora)
+    expect((await round({ counts })).held).toHaveLength(1)
+    expect((await journal.of(pool, ids(4).lb, 5)).map(line => line.text)).toEqual([
+      'silent for 61 s, and not replaced: few enough have been silent for less than 60 s, after it was too many',
+    ])
+    await pool.query(
+      'update lbaas.amphora_health set last_update = now(), silent_since = null where amphora_id <> $1',
+      [amphora],
+    )
+    await calm()
+    await round({ counts })
     expect(await readBreaker(pool)).toMatchObject({ open_since: null })
     expect((await round({ counts })).given_up.map(one => one.amphora_id)).toEqual([amphora])
     expect(counts).toMatchObject({ breaker_open: 0, silent: 0, marked: 1 })
@@ -172,6 +188,8 @@ describe('the breaker', () => {
     const three = [1, 2, 3].map(n => ids(n).amphora)
     await silence(...three)
     await round()
+    await round({ failover_threshold: 4 })
+    await calm()
     await round({ failover_threshold: 4 })
     expect(await given_up({ failover_threshold: 4 })).toEqual(three)
     await silence(ids(4).amphora)
@@ -188,6 +206,8 @@ describe('the breaker', () => {
     await silence(ids(3).amphora)
     expect(await given_up()).toEqual([])
     await pool.query(`update lbaas.silence set marked_at = now() - interval '61 s'`)
+    await round()
+    await calm()
     await round()
     expect(await given_up()).toEqual([ids(3).amphora])
   })

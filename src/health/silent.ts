@@ -5,7 +5,7 @@ import { wakeToLook } from '../store/claims.ts'
 import * as journal from '../store/journal.ts'
 import * as silences from '../store/silences.ts'
 import { transaction } from '../store/transaction.ts'
-import { breaks, thresholdFor } from './breaker.ts'
+import { breaks, closes, thresholdFor } from './breaker.ts'
 import type { Counts } from './counts.ts'
 import { line } from './folding.ts'
 
@@ -38,30 +38,26 @@ export async function judge(options: {
     }
     const tally = await silences.tally(tx, timeout_s)
     const threshold = thresholdFor(failover_threshold, tally)
-    const open = breaks(tally, threshold)
-    await silences.saveBreaker(tx, open, tally, threshold)
-    counts.breaker_open = open ? 1 : 0
-    counts.silent = open ? tally.silent : 0
+    const state = breaks(tally, threshold) ? 'open' : closes(breaker, timeout_s) ? 'closed' : 'calm'
+    await silences.saveBreaker(tx, state, tally, threshold)
+    counts.breaker_open = state === 'closed' ? 0 : 1
+    counts.silent = state === 'closed' ? 0 : tally.silent
     const words = `${tally.silent + tally.given_up} of ${tally.fleet} amphorae fell silent within ${timeout_s} s`
-    if (open) {
+    if (state === 'calm') {
+      if (breaker.calm_s === null)
+        log.warn({ ...tally, threshold }, `few enough amphorae are silent: in ${timeout_s} s replacing goes on`)
+      return hold(`few enough have been silent for less than ${timeout_s} s, after it was too many`)
+    }
+    if (state === 'open') {
       log[found.length > 0 ? 'error' : 'debug'](
         { ...tally, threshold },
         `${words}: none is replaced, because from ${threshold} on it is rather a network that failed. ` +
           'It goes on when beats come back; if they are really dead, raise [health_manager] failover_threshold',
       )
-      await silences.note(
-        tx,
-        found.map(one => one.amphora_id),
-      )
-      for (const one of found)
-        await write(
-          one,
-          `silent for ${Math.round(one.silent_s)} s, and not replaced: ${words} (threshold ${threshold})`,
-        )
-      return { judged: true, given_up: [], held: found }
+      return hold(`${words} (threshold ${threshold})`)
     }
     if (breaker.open_since !== null)
-      log.warn({ ...tally, threshold }, 'few enough amphorae are silent: replacing goes on')
+      log.warn({ ...tally, threshold }, 'few enough amphorae were silent for a whole time-out: replacing goes on')
     await silences.mark(
       tx,
       found.map(one => one.amphora_id),
@@ -74,6 +70,15 @@ export async function judge(options: {
     }
     counts.marked += found.length
     return { judged: true, given_up: found, held: [] }
+
+    async function hold(reason: string): Promise<Round> {
+      await silences.note(
+        tx,
+        found.map(one => one.amphora_id),
+      )
+      for (const one of found) await write(one, `silent for ${Math.round(one.silent_s)} s, and not replaced: ${reason}`)
+      return { judged: true, given_up: [], held: found }
+    }
 
     async function write(one: silences.Silent, text: string): Promise<void> {
       if (one.load_balancer_id === null) return

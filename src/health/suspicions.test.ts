@@ -23,7 +23,7 @@ function tree(fields: Partial<Amphora> = {}): Tree {
 
 const beat = (digests: Record<string, string> | null) => ({ amphora_id: amphora, digests })
 const witness = (amphora_id: string, role: 'MASTER' | 'BACKUP' | null = null) =>
-  ({ amphora_id, alive: true, role, seen: null }) as const
+  ({ amphora_id, alive: true as boolean, role, seen: null })
 const quiet = [witness(amphora), witness(standby)]
 
 /** What comes of so many equal beats. */
@@ -72,18 +72,21 @@ describe('digests', () => {
   })
 })
 
-test('two that say MASTER are a suspicion, one is not, nor is a dead one or one that is doomed', () => {
+test('two that say MASTER are a suspicion when each has repeated it; one that died as such has not', () => {
   const running = { [listener]: good }
   const both = [witness(amphora, 'MASTER'), witness(standby, 'MASTER')]
-  expect(concluded(1, running, tree(), both).suspicion).toBeNull()
-  expect(concluded(2, running, tree(), both).suspicion?.text).toBe(
-    `two amphorae say that they are MASTER: ${amphora} and ${standby}`,
-  )
-  for (const witnesses of [
-    [both[0]!, witness(standby, 'BACKUP')],
-    [both[0]!, { ...both[1]!, alive: false }],
-  ])
-    expect(concluded(2, running, tree(), witnesses as typeof both).suspicion).toBeNull()
+  const after = (senders: string[], witnesses = both) => {
+    const suspicions = new Suspicions()
+    const heard = senders.map(amphora_id => suspicions.look(tree(), { amphora_id, digests: running }, witnesses, 0))
+    return heard.at(-1)!.suspicion?.text ?? null
+  }
+  const text = `two amphorae say that they are MASTER: ${amphora} and ${standby}`
+  expect(after([amphora])).toBeNull()
+  expect(after([amphora, amphora, amphora])).toBeNull()
+  expect(after([amphora, standby, amphora, standby])).toBe(text)
+  const turns = [amphora, standby, amphora, standby]
+  expect(after(turns, [both[0]!, witness(standby, 'BACKUP')])).toBeNull()
+  expect(after(turns, [both[0]!, { ...both[1]!, alive: false }])).toBeNull()
 })
 
 test('the controller is asked at most every 10 s, then more rarely, and after calm as at first', () => {

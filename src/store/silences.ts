@@ -10,7 +10,14 @@ export type Silent = {
   silent_s: number
 }
 
-export type Breaker = { open_since: string | null; silent: number; fleet: number; threshold: number }
+/** `calm_s`: for how long few enough have been silent, while it is open; null when it is not, or too many are. */
+export type Breaker = {
+  open_since: string | null
+  calm_s: number | null
+  silent: number
+  fleet: number
+  threshold: number
+}
 
 /** What a judgement goes by. `silent` are those that miss beats by now, `given_up` those that were marked within the last
  *  time-out, `fleet` all that should beat and those given up. */
@@ -18,17 +25,19 @@ export type Tally = { silent: number; given_up: number; fleet: number }
 
 /** The breaker, locked until the transaction ends; null while another process judges. */
 export async function lockBreaker(tx: Tx): Promise<Breaker | null> {
-  const { rows } = await tx.query(
-    'select open_since, silent, fleet, threshold from lbaas.breaker for update skip locked',
-  )
+  const { rows } = await tx.query(`${breaker_sql} for update skip locked`)
   const row = rows[0]
   return row ? { ...row, open_since: row.open_since?.toISOString() ?? null } : null
 }
 
 export async function readBreaker(db: pg.Pool | Tx): Promise<Breaker> {
-  const { rows } = await db.query('select open_since, silent, fleet, threshold from lbaas.breaker')
+  const { rows } = await db.query(breaker_sql)
   return { ...rows[0], open_since: rows[0].open_since?.toISOString() ?? null }
 }
+
+const breaker_sql = `
+  select open_since, extract(epoch from now() - calm_since)::float as calm_s, silent, fleet, threshold
+    from lbaas.breaker`
 
 /** An amphora is *silent* if and only if it should beat (it is ALLOCATED to a load balancer that is not on its way out,
  *  or a spare), is not being replaced already, and was not heard within the time-out, by the database's clock. Locked;
@@ -75,11 +84,18 @@ export async function tally(tx: Tx, timeout_s: number): Promise<Tally> {
   return rows[0]!
 }
 
-export async function saveBreaker(tx: Tx, open: boolean, tally: Tally, threshold: number): Promise<void> {
+export async function saveBreaker(
+  tx: Tx,
+  state: 'open' | 'calm' | 'closed',
+  tally: Tally,
+  threshold: number,
+): Promise<void> {
   await tx.query(
     `update lbaas.breaker
-        set open_since = case when $1 then coalesce(open_since, now()) end, silent = $2, fleet = $3, threshold = $4`,
-    [open, tally.silent + tally.given_up, tally.fleet, threshold],
+        set open_since = case when $1 <> 'closed' then coalesce(open_since, now()) end,
+            calm_since = case when $1 = 'calm' then coalesce(calm_since, now()) end,
+            silent = $2, fleet = $3, threshold = $4`,
+    [state, tally.silent + tally.given_up, tally.fleet, threshold],
   )
 }
 

@@ -13,12 +13,14 @@ export type Seen = {
   outage_ms: number
   /** Bytes of all bodies. */
   body_bytes: number
+  /** Of the names and values in the heads of all answers, but for Connection, which is of a hop. */
+  head_bytes: number
   /** How often each text was answered. */
   answers: Record<string, number>
   errors: Record<string, number>
 }
 
-const seen: Seen = { requests: 0, failed: 0, outage_ms: 0, body_bytes: 0, answers: {}, errors: {} }
+const seen: Seen = { requests: 0, failed: 0, outage_ms: 0, body_bytes: 0, head_bytes: 0, answers: {}, errors: {} }
 const under_way = new Set<http.ClientRequest>()
 let last_ms: number | null = null
 const begin_ms = performance.now()
@@ -39,7 +41,7 @@ process.stdout.write('started\n')
 function ask(): void {
   seen.requests++
   let over = false
-  const end = (error: string | null, text = '') => {
+  const end = (error: string | null, text = '', head: string[] = []) => {
     if (over) return
     over = true
     under_way.delete(request)
@@ -52,13 +54,19 @@ function ask(): void {
     if (last_ms !== null) seen.outage_ms = Math.max(seen.outage_ms, now_ms - last_ms)
     last_ms = now_ms
     seen.body_bytes += Buffer.byteLength(text)
+    for (let n = 0; n < head.length; n += 2)
+      if (head[n]!.toLowerCase() !== 'connection') seen.head_bytes += head[n]!.length + head[n + 1]!.length
     seen.answers[text.trim()] = (seen.answers[text.trim()] ?? 0) + 1
   }
   const request = http.get(url, { agent: false, headers: { connection: 'close' } }, response => {
     const chunks: Buffer[] = []
     response.on('data', chunk => chunks.push(chunk))
     response.on('end', () =>
-      end(response.statusCode === 200 ? null : `status ${response.statusCode}`, String(Buffer.concat(chunks))),
+      end(
+        response.statusCode === 200 ? null : `status ${response.statusCode}`,
+        String(Buffer.concat(chunks)),
+        response.rawHeaders,
+      ),
     )
     response.on('error', error => end(error.message))
   })

@@ -45,6 +45,10 @@ export async function explanation(database_url: string, name: string): Promise<s
 async function stoppedReplacing(pool: pg.Pool): Promise<string> {
   const { open_since, silent, fleet, threshold } = await readBreaker(pool)
   if (open_since === null) return ''
+  if (silent < threshold)
+    return `Silent amphorae are not replaced since ${open_since}: too many fell silent. By now they are ${silent} of ${fleet}, few
+enough; when that has lasted for a whole heartbeat_timeout, it goes on.
+`
   return `Silent amphorae are not replaced since ${open_since}: ${silent} of ${fleet} fell silent, and from ${threshold} on
 it is rather a network that failed. It goes on when they are heard again; if they are really dead, raise
 [health_manager] failover_threshold.
