@@ -180,6 +180,11 @@ describe('servers', () => {
     })
     expect((await pending).status).toBe(500)
     expect((await portsNamed('for-the-dead'))[0]!.device_id).toBe('')
+    const ports = () => stack.as('admin', 'network', 'GET', `/v2.0/ports?device_id=${server.id}`)
+    const [own] = ((await ports()).body as { ports: { id: string }[] }).ports
+    const detach = `/v2.1/servers/${server.id}/os-interface/${own!.id}`
+    expect((await stack.as('octavia', 'compute', 'DELETE', detach)).status).toBe(202)
+    expect(((await ports()).body as { ports: { id: string }[] }).ports).toHaveLength(1)
 
     const services = () => stack.as('admin', 'compute', 'GET', '/v2.1/os-services')
     await until(services, answer =>

@@ -134,7 +134,9 @@ export class Machines {
     })
   }
 
+  /** A promise too: on a dead host nobody keeps it, and the port stays the server's. */
   detach(server: Server, port_id: string): void {
+    if (this.#parts.faults.dead(server.host)) return
     this.#behind(server.id, () => this.#parts.ports.unbind(port_id))
   }
 
