@@ -113,15 +113,20 @@ describe('the controller is asked to look', () => {
     expect(await texts()).toEqual(['the server has booted anew'])
   })
 
-  test('when two are MASTER in two beats in a row', async () => {
+  test('when two are MASTER in two beats in a row, one of them as ever', async () => {
     await addLoadBalancer(pool, 1, { pair: true })
-    const from = (id: string, seq: number) => ({ ...beat(1, seq, { own: { role: 'MASTER' } }), id })
-    for (const seq of [0, 1, 2]) {
-      await sender.send(health, from(amphora, seq))
-      await sender.send(health, from(standby, seq))
+    const from = (id: string, seq: number, role: 'MASTER' | 'BACKUP') => ({ ...beat(1, seq, { own: { role } }), id })
+    const known = async () => Number((await pool.query('select count(folded) from lbaas.amphora_health')).rows[0].count)
+    const both = async (seq: number, role: 'MASTER' | 'BACKUP') => {
+      await sender.send(health, from(amphora, seq, 'MASTER'))
+      await sender.send(health, from(standby, seq, role))
       await written(2 * (seq + 1))
     }
-    await eventually('woken', async () => (await claim()).look)
+    await both(0, 'BACKUP')
+    await eventually('both are known', async () => (await known()) === 2)
+    await both(1, 'MASTER')
+    expect((await claim()).look).toBe(false)
+    for (let seq = 2; seq < 50 && !(await claim()).look; seq++) await both(seq, 'MASTER')
     expect((await texts())[0]).toContain('two amphorae say that they are MASTER')
   })
 })

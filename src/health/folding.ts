@@ -115,11 +115,15 @@ export class Folding {
       })
       for (const [object_id, operating_status] of fold(tree, witnesses))
         statuses.push({ load_balancer_id: id, object_id, operating_status })
+      let any_odd = false
       for (const witness of witnesses) {
         if (!witness.newest) continue
         const odd = this.#suspect(tree, witness, witnesses, suspicions)
+        any_odd ||= odd
         folded.set(witness.amphora_id, odd ? null : Folding.version(witness.newest.digest, witness.version))
       }
+      // of two masters the one that says what it always said has to be heard as well
+      if (any_odd) for (const { amphora_id } of witnesses) folded.set(amphora_id, null)
       done.add(id)
     }
     await heartbeats.saveReports(tx, reports)

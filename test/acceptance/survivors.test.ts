@@ -94,7 +94,7 @@ test('an edit that haproxy refuses is in ERROR with its words; what ran runs on,
   const before = await pair.whole()
   const monitor = { pool_id: pair.pool.id, type: 'TCP', timeout: 1, max_retries: 1 }
   const made = await ground.demo.made('healthmonitors', 'healthmonitor', { ...monitor, delay: 3_000_000 })
-  await pair.says(/listener \S+: ERROR: haproxy refused the configuration: .*timer overflow/)
+  await pair.says(/listener \S+: ERROR: haproxy refused the configuration: [\s\S]*timer overflow/)
   await pair.answers()
   expect((await ground.admin.amphorae('PUT', `/${before.BACKUP.id}/failover`)).status).toBe(202)
   const after = await pair.whole(before.BACKUP)

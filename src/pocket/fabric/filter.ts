@@ -3,11 +3,14 @@ import { Address4, Address6 } from 'ip-address'
 import type { FabricPort, FabricRule } from './fabric.ts'
 
 /** What every switch starts with. Connections are tracked in family inet, through the bridge's netfilter hooks (family
- *  bridge has no conntrack in many kernels); a mark carries "established" over to family bridge. */
+ *  bridge has no conntrack in many kernels); a mark carries "established" over to family bridge. Only what answers has it:
+ *  whoever began is judged by the rules all along, so that a rule that goes cuts what it had let in, as a real Neutron does.
+ *  Of protocols without connections (VRRP) nobody answers. */
 export const switchTables = `table inet state {
   chain forward {
     type filter hook forward priority 0; policy accept;
-    ct state established,related meta mark set 0x10000
+    ct state related meta mark set 0x10000
+    ct state established ct direction reply meta l4proto { tcp, udp, sctp, icmp, ipv6-icmp } meta mark set 0x10000
   }
 }
 table bridge groups {
