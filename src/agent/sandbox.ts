@@ -275,8 +275,10 @@ else
   mount --bind $folder/lan /run/netns/lan
 fi
 $node $folder/relay.mjs $folder/relay &
-cat > /dev/null &                                       # ends with whoever made the sandbox
-while :; do wait; sleep 3600 & wait $!; done            # reap, stay
+exec 3<&0
+cat <&3 > /dev/null &                                    # ends with whoever made the sandbox, and all with it
+maker=$!
+while kill -0 $maker 2> /dev/null; do sleep 1 & wait $!; done
 `
 
 /** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go;

@@ -22,8 +22,12 @@ function tree(fields: Partial<Amphora> = {}): Tree {
 }
 
 const beat = (digests: Record<string, string> | null) => ({ amphora_id: amphora, digests })
-const witness = (amphora_id: string, role: 'MASTER' | 'BACKUP' | null = null) =>
-  ({ amphora_id, alive: true as boolean, role, seen: null })
+const witness = (amphora_id: string, role: 'MASTER' | 'BACKUP' | null = null) => ({
+  amphora_id,
+  alive: true as boolean,
+  role,
+  seen: null,
+})
 const quiet = [witness(amphora), witness(standby)]
 
 /** What comes of so many equal beats. */
