@@ -66,7 +66,7 @@ test('a cloud that finds no host for a server at first', async () => {
 
 test('the controller killed inside calls, whose effect comes after the next one has looked', async () => {
   const held = ['POST security-groups', 'POST servers', 'POST ports', 'POST os-interface'] as const
-  const rules = held.map(call => ({ ...calls[call], action: 'hang_before' as const, delay_ms: 20_000, times: 1 }))
+  const rules = held.map(call => ({ ...calls[call], action: 'hang_before' as const, delay_ms: 12_000, times: 1 }))
   const lbs = await settingOut(held.length, rules)
   await eventually('every call hangs', async () => (await faults()).every(({ met }) => met === 1))
   killDaemon(stack, 'all')
