@@ -5,17 +5,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Api } from '../test/acceptance/api.ts'
 import { Inside } from '../test/acceptance/inside.ts'
 import { startLoad } from '../test/acceptance/load.ts'
+import type { Seen } from '../test/acceptance/load-client.ts'
 import { eventually, Stack } from '../test/acceptance/stack.ts'
 
 const rounds = Number(process.env.ROUNDS ?? 5)
-const stack = new Stack()
+// A round must be over before somebody replaces what is silent in it.
+const stack = new Stack(undefined, undefined, { OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '60' })
 
 type Victim = { inside: Inside; api: Api; id: string }
-const events: Record<string, (victim: Victim) => Promise<unknown>> = {
+type Event = (victim: Victim) => Promise<unknown>
+const events: Record<string, Event | { ours: Event; upstream: Event }> = {
   'haproxy killed': ({ inside }) => inside.end('haproxy'),
   'amphora killed': ({ inside }) => inside.end('everything'),
   'amphora frozen': ({ inside }) => inside.freeze(),
-  'planned (amphora failover)': ({ inside, api }) => api.amphorae('PUT', `/${inside.amphora_id}/failover`),
+  planned: {
+    ours: ({ inside, api }) => api.amphorae('PUT', `/${inside.amphora_id}/failover`),
+    upstream: ({ inside }) => inside.signalKeepalived('TERM'),
+  },
 }
 
 try {
@@ -23,12 +29,12 @@ try {
   const api = await Api.of(stack, 'admin')
   const [ours, theirs] = [await loadBalancer('ours'), await loadBalancer('upstream')]
   for (const [title, event] of Object.entries(events)) {
-    const measured: Record<string, { outage_ms: number; failed: number }[]> = { ours: [], upstream: [] }
+    const measured: Record<string, Seen[]> = { ours: [], upstream: [] }
     for (let round = 0; round < rounds; round++) {
       // side by side: what else this machine does meets both
       const [mine, upstream] = await Promise.all([
-        outage(ours, event, async () => {}),
-        outage(theirs, event, likeUpstream),
+        outage(ours, 'ours' in event ? event.ours : event, async () => {}),
+        outage(theirs, 'upstream' in event ? event.upstream : event, likeUpstream),
       ])
       measured.ours!.push(mine)
       measured.upstream!.push(upstream)
@@ -56,16 +62,27 @@ try {
     lb: { id: string; url: string },
     event: (victim: Victim) => Promise<unknown>,
     prepare: (insides: Inside[]) => Promise<void>,
-  ): Promise<{ outage_ms: number; failed: number }> {
+  ): Promise<Seen> {
     const master = await whole(lb.id)
-    await prepare([await Inside.of(stack, lb.id, 'MASTER'), await Inside.of(stack, lb.id, 'BACKUP')])
+    const insides = [await Inside.of(stack, lb.id, master), await Inside.of(stack, lb.id, other(master))]
+    await prepare(insides)
     await sleep(4_000)
-    const inside = await Inside.of(stack, lb.id, (await whole(lb.id)) ?? master)
     const load = await startLoad(stack, lb.url)
     await sleep(1_000)
-    await event({ inside, api, id: lb.id })
+    await event({ inside: insides[0]!, api, id: lb.id })
     await sleep(12_000)
-    return load.stop()
+    const seen = await load.stop()
+    // two new ones, with nothing left of this round
+    for (const each of insides) await each.thaw().catch(() => {})
+    await eventually('that it can be failed over', async () => {
+      const { status } = await api.octavia('PUT', `loadbalancers/${lb.id}/failover`)
+      return status < 300
+    })
+    return seen
+  }
+
+  function other(role: string): string {
+    return role === 'MASTER' ? 'BACKUP' : 'MASTER'
   }
 
   /** Waits until both amphorae serve and are heard; answers with the role of the one that has the VIP. */
@@ -87,16 +104,18 @@ async function likeUpstream(insides: Inside[]): Promise<void> {
     const file = '$ROOT/var/lib/octavia/vrrp/octavia-keepalived.running.conf'
     await inside.shell(
       `sed -i -e "s/advert_int .*/advert_int 1/" -e "s/priority 25[0-9]/priority ${index === 0 ? 100 : 90}/" ` +
-        `-e "/^track_file/,/^}/d" -e "/track_file {/,/}/d" ${file}; ` +
-        'kill -HUP $(cat $ROOT/var/lib/octavia/vrrp/octavia-keepalived.pid)',
+        `-e "/^track_file/,/^}/d" -e "/track_file {/,/}/d" ${file}`,
     )
+    await inside.signalKeepalived('HUP')
     await inside.freeze('agent')
   }
 }
 
-function report(title: string, all: { outage_ms: number; failed: number }[]): void {
+function report(title: string, all: Seen[]): void {
   const sorted = all.map(one => one.outage_ms).toSorted((a, b) => a - b)
   const median = sorted[Math.floor(sorted.length / 2)]!
-  const each = all.map(one => `${one.outage_ms.toFixed(0)} ms/${one.failed}`).join(', ')
-  process.stdout.write(`${title.padEnd(44)} median ${median.toFixed(0)} ms   (outage/failed requests: ${each})\n`)
+  const each = all.map(one => `${one.outage_ms.toFixed(0)} ms/${one.failed}/${one.late}`).join(', ')
+  process.stdout.write(
+    `${title.padEnd(44)} median ${median.toFixed(0)} ms   (outage/failed/late of ${all[0]!.requests}: ${each})\n`,
+  )
 }

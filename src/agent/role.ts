@@ -8,10 +8,11 @@ export function roleOf(pid: number, vips: string[]): 'MASTER' | 'BACKUP' {
   return vips.some(vip => (net.isIPv6(vip) ? has6(pid, vip) : has4(pid, vip))) ? 'MASTER' : 'BACKUP'
 }
 
-/** The addresses in virtual_ipaddress of a keepalived.conf. */
+/** The addresses in virtual_ipaddress and virtual_ipaddress_excluded of a keepalived.conf. */
 export function vipsIn(configuration: string): string[] {
-  const block = /^\s*virtual_ipaddress\s*\{([^}]*)\}/m.exec(configuration)?.[1] ?? ''
-  const words = block.split('\n').map(line => line.trim().split(/[\s/]/)[0]!)
+  const blocks = configuration.matchAll(/^\s*virtual_ipaddress(?:_excluded)?\s*\{([^}]*)\}/gm)
+  const lines = [...blocks].flatMap(([, block]) => block!.split('\n'))
+  const words = lines.map(line => line.trim().split(/[\s/]/)[0]!)
   return words.filter(each => net.isIP(each) !== 0)
 }
 

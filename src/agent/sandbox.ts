@@ -282,13 +282,18 @@ while kill -0 $maker 2> /dev/null; do sleep 1 & wait $!; done
 `
 
 /** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go;
- *  /mute never answers. */
+ *  /mute never answers, /later after a moment. */
 const webServers = `import http from 'node:http'
 let waiting = []
+let later = 0
 http.createServer((request, response) => {
   const me = request.socket.localAddress.replace('::ffff:', '')
   if (request.url === '/mute') return
-  if (request.url === '/waiting') return response.end(String(waiting.length))
+  if (request.url === '/later') {
+    later++
+    return setTimeout(() => response.end(me, () => later--), 450)
+  }
+  if (request.url === '/waiting') return response.end(String(waiting.length + later))
   if (request.url === '/go') { waiting.forEach(each => each.end('done')); waiting = [] }
   if (request.url === '/slow') { response.write('slow '); waiting.push(response) } else response.end(me)
 }).listen(80, '::')

@@ -23,6 +23,13 @@ export async function statisticsOf(
   return parseStatistics(await ask(socket, QUESTION, timeout_ms), listener_id, leaving)
 }
 
+/** How many requests (of TCP: connections) the worker behind the socket has in its hands. */
+export async function requestsUnderWay(socket: string, timeout_ms: number): Promise<number> {
+  const [header = '', ...lines] = (await ask(socket, 'show stat -1 2 -1', timeout_ms)).split('\n')
+  const column = header.replace(/^# /, '').split(',').indexOf('scur')
+  return lines.reduce((sum, line) => sum + (Number(line.split(',')[column]) || 0), 0)
+}
+
 /** Reads the answer to QUESTION. */
 export function parseStatistics(text: string, listener_id: string, leaving: Set<string>): Statistics {
   const of = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? ''

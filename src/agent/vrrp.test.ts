@@ -140,6 +140,24 @@ describe('the VIP', () => {
     await until(async () => (await vrrpOf(1))?.role === 'BACKUP', 'the second to stand by')
   })
 
+  test('moves without a request that fails when keepalived is stopped', async () => {
+    const [holder] = await pair.holders()
+    const later = pair.first.curl(`${url}later`)
+    await until(async () => (await pair.first.curl('http://10.0.0.11/waiting')).stdout !== '0', 'the request')
+    const moved = pair.clients[holder!]!.stopVrrp()
+    const next = Array.from({ length: 20 }, () => pair.first.curl(url))
+    expect(await later).toMatchObject({ code: 0 })
+    for (const each of await Promise.all(next)) expect(each).toMatchObject({ code: 0 })
+    await moved
+    await pair.awaitHolder(1 - holder!)
+    // Nothing of it stays that could keep clients out later.
+    expect(
+      await pair.machines[holder!]!.exec(['ip', 'netns', 'exec', 'amphora-haproxy', 'nft', 'list', 'tables']),
+    ).toBe('')
+    await pair.clients[holder!]!.startVrrp()
+    await until(async () => (await vrrpOf(holder!))?.role === 'BACKUP', 'it to stand by')
+  })
+
   test('a keepalived that is killed comes back, and never do both have the VIP for long', async () => {
     const before = pair.first.pidsOf('octavia-keepalived.pid')
     expect(before).toHaveLength(2)

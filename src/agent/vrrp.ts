@@ -8,6 +8,7 @@ import { Daemon, killGroup, until } from './daemon.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import type { Log } from './log.ts'
 import { ensureNamespace, inside } from './namespace.ts'
+import { quietly } from './quiet.ts'
 import { roleOf, vipsIn } from './role.ts'
 import { Turn } from './turn.ts'
 import { writeCheckScript, writeHaproxyCheck } from './vrrp-scripts.ts'
@@ -216,7 +217,10 @@ export class Vrrp {
     fs.rmSync(this.#file('enabled'), { force: true })
     this.#enabled = false
     this.#dead_since_ms = null
-    await this.#daemon.stop()
+    const sockets = this.#options.listeners().flatMap(each => (each.serving ? [each.socket] : []))
+    const { pid } = this.#daemon
+    if (pid === null || this.details().role === 'BACKUP') await this.#daemon.stop()
+    else await quietly({ vips: this.#vips, sockets, pid, log: this.#options.log }, () => this.#daemon.stop())
     this.#applied = null
     return []
   }

@@ -74,6 +74,11 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
     return this.#signal('STOP', patterns[which])
   }
 
+  /** keepalived reads its configuration again, or ends in order. */
+  async signalKeepalived(signal: 'HUP' | 'TERM'): Promise<void> {
+    await this.#signal(signal, patterns.keepalived)
+  }
+
   thaw(): Promise<void> {
     return this.#signal('CONT', patterns.everything)
   }

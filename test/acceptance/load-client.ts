@@ -4,11 +4,15 @@ import http from 'node:http'
 
 const [url, rate] = process.argv.slice(2) as [string, string]
 const period_ms = 1000 / Number(rate)
+const late_ms = 900
+const patience_ms = 5_000
 
 /** What a client saw. Nothing is tried again. */
 export type Seen = {
   requests: number
   failed: number
+  /** Answered, but later than a person likes to wait; TCP asks for a connection again after a second. */
+  late: number
   /** The longest time between two answers. */
   outage_ms: number
   /** Bytes of all bodies. */
@@ -20,7 +24,16 @@ export type Seen = {
   errors: Record<string, number>
 }
 
-const seen: Seen = { requests: 0, failed: 0, outage_ms: 0, body_bytes: 0, head_bytes: 0, answers: {}, errors: {} }
+const seen: Seen = {
+  requests: 0,
+  failed: 0,
+  late: 0,
+  outage_ms: 0,
+  body_bytes: 0,
+  head_bytes: 0,
+  answers: {},
+  errors: {},
+}
 const under_way = new Set<http.ClientRequest>()
 let last_ms: number | null = null
 const begin_ms = performance.now()
@@ -31,7 +44,7 @@ const timer = setInterval(() => {
 }, 2)
 process.stdin.resume().once('end', async () => {
   clearInterval(timer)
-  for (let waited_ms = 0; under_way.size > 0 && waited_ms < 2_000; waited_ms += 20)
+  for (let waited_ms = 0; under_way.size > 0 && waited_ms < patience_ms; waited_ms += 20)
     await new Promise(resolve => setTimeout(resolve, 20))
   process.stdout.write(`${JSON.stringify(seen)}\n`)
   process.exit(0)
@@ -40,6 +53,7 @@ process.stdout.write('started\n')
 
 function ask(): void {
   seen.requests++
+  const asked_ms = performance.now()
   let over = false
   const end = (error: string | null, text = '', head: string[] = []) => {
     if (over) return
@@ -53,6 +67,7 @@ function ask(): void {
     const now_ms = performance.now()
     if (last_ms !== null) seen.outage_ms = Math.max(seen.outage_ms, now_ms - last_ms)
     last_ms = now_ms
+    if (now_ms - asked_ms > late_ms) seen.late++
     seen.body_bytes += Buffer.byteLength(text)
     for (let n = 0; n < head.length; n += 2)
       if (head[n]!.toLowerCase() !== 'connection') seen.head_bytes += head[n]!.length + head[n + 1]!.length
@@ -72,10 +87,9 @@ function ask(): void {
   })
   under_way.add(request)
   request.on('error', error => end((error as NodeJS.ErrnoException).code ?? error.message))
-  // a second is what a person waits for
   const patience = setTimeout(() => {
-    end('no answer within a second')
+    end('no answer')
     request.destroy()
-  }, 1_000)
+  }, patience_ms)
   request.on('close', () => clearTimeout(patience))
 }
