@@ -8,5 +8,7 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/contract/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 180_000,
+    // much of their time goes by in waiting, for processes that they started
+    maxWorkers: 3,
   },
 })

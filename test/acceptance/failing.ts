@@ -2,7 +2,6 @@
 import { expect } from 'vitest'
 import { State } from '../../src/cli/state.ts'
 import { askControl } from '../../src/cli/world/control.ts'
-import type { Status } from '../../src/cli/world/status.ts'
 import type { FaultRule } from '../../src/pocket/faults.ts'
 import { account, recordedAccount } from './accounting.ts'
 import { Api, type Made } from './api.ts'
@@ -76,12 +75,8 @@ export class Ground {
     return (await this.admin.made('flavors', 'flavor', flavor)).id
   }
 
-  async status(): Promise<Status> {
-    return askControl<Status>(new State(this.stack.dir), 'GET', '/status')
-  }
-
   async webServers(): Promise<string[]> {
-    const { servers } = await this.status()
+    const { servers } = await this.stack.status()
     return servers.filter(({ name }) => /^web\d$/.test(name)).map(server => server.addresses[0]!)
   }
 
@@ -162,7 +157,7 @@ export class Failing {
   async whole(...others: (Row | undefined)[]): Promise<Record<Row['role'], Row>> {
     const former = new Set(others.map(row => row?.id))
     return eventually(`${this.lb.name} is whole`, async () => {
-      const found = (await this.#ground.status()).load_balancers.find(lb => lb.id === this.id)!
+      const found = (await this.#ground.stack.status()).load_balancers.find(lb => lb.id === this.id)!
       const { amphorae, provisioning_status } = found
       const good =
         provisioning_status === 'ACTIVE' &&

@@ -3,6 +3,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { State } from '../../src/cli/state.ts'
+import { askControl } from '../../src/cli/world/control.ts'
 import type { Status } from '../../src/cli/world/status.ts'
 
 const repository = path.resolve(import.meta.dirname, '../..')
@@ -14,6 +16,7 @@ export class Stack {
   #up: ChildProcess | null = null
   #output = ''
 
+  #environments: Partial<Record<'admin' | 'demo', Record<string, string>>> = {}
   readonly #ottavia: string[]
   readonly #variables: Record<string, string>
 
@@ -39,6 +42,7 @@ export class Stack {
     })
     this.#up = up
     this.#output = ''
+    this.#environments = {}
     let result = ''
     up.stderr!.on('data', chunk => (this.#output += chunk))
     return new Promise((resolve, reject) => {
@@ -97,9 +101,9 @@ export class Stack {
     return [...this.#ottavia, command, '--state', this.dir, ...args]
   }
 
-  async status(): Promise<Status> {
-    const { stdout } = await this.run('status', '--json')
-    return JSON.parse(stdout) as Status
+  /** What `ottavia status --json` prints, without a process for each look. */
+  status(): Promise<Status> {
+    return askControl<Status>(new State(this.dir), 'GET', '/status')
   }
 
   /** A command as a host on the network private. */
@@ -149,9 +153,16 @@ export class Stack {
     return fs.existsSync(file) ? fs.readFileSync(file, 'utf8').slice(-4_000) : ''
   }
 
+  /** As the shell of that user has it; the same until the next start. */
   async environment(user: 'admin' | 'demo'): Promise<Record<string, string>> {
-    const { stdout } = await this.run('env', user)
-    return Object.fromEntries([...stdout.matchAll(/^export (\w+)='(.*)'$/gm)].map(match => [match[1]!, match[2]!]))
+    const known = this.#environments[user]
+    if (known) return known
+    const { status, stdout, stderr } = await this.run('env', user)
+    if (status !== 0) throw new Error(stderr)
+    const exports = [...stdout.matchAll(/^export (\w+)='(.*)'$/gm)]
+    const variables = Object.fromEntries(exports.map(match => [match[1]!, match[2]!]))
+    this.#environments[user] = variables
+    return variables
   }
 }
 
