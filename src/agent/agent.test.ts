@@ -11,11 +11,7 @@ import { MEMBER_MAC, Sandbox, until, VIP_MAC } from './sandbox.ts'
 const sandbox = new Sandbox()
 let client: AmphoraClient
 beforeAll(async () => {
-  await sandbox.open()
-  await sandbox.plugCables()
-  sandbox.startAgent()
-  client = await sandbox.client()
-  await serving()
+  client = await sandbox.begin()
 })
 afterAll(async () => {
   await client?.close()

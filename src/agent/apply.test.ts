@@ -5,18 +5,13 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AmphoraClient } from '../amphora/client.ts'
 import { member, type Sample, sampleConfig } from './sample.ts'
-import { Sandbox, until, VIP_MAC } from './sandbox.ts'
+import { Sandbox, until } from './sandbox.ts'
 
 const sandbox = new Sandbox()
 let client: AmphoraClient
 beforeAll(async () => {
-  await sandbox.open()
-  await sandbox.plugCables()
-  sandbox.startAgent()
-  client = await sandbox.client()
-  await until(() => client.info().then(Boolean, () => false), 'the agent')
-  const vip = { subnet_cidr: '10.0.0.0/24', gateway: '10.0.0.1', mac_address: VIP_MAC, vrrp_ip: '10.0.0.5' }
-  await client.plugVip('10.0.0.10', vip)
+  client = await sandbox.begin()
+  await sandbox.plugVip(client)
 })
 afterAll(async () => {
   await client?.close()

@@ -8,7 +8,7 @@ import type { AmphoraClient } from '../amphora/client.ts'
 import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
 import { renderKeepalived } from '../amphora/keepalived/vrrp.ts'
 import { member, type Sample, sampleConfig } from './sample.ts'
-import { AMPHORA_ID, Sandbox, until, VIP_MAC } from './sandbox.ts'
+import { AMPHORA_ID, Sandbox, until } from './sandbox.ts'
 
 const key = 'insecure'
 const L1 = 'aaaaaaaa-0000-4000-8000-000000000001'
@@ -25,17 +25,13 @@ let controllers: ChildProcess
 const serving = () => until(() => client.info().then(Boolean, () => false), 'the agent')
 
 beforeAll(async () => {
-  await sandbox.open()
-  await sandbox.plugCables()
-  const argv = sandbox.inside([process.execPath, '-e', listeners, path.join(sandbox.folder, 'beats')])
-  controllers = spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] })
-  await new Promise(resolve => controllers.stdout!.once('data', resolve))
-  fs.writeFileSync(path.join(sandbox.folder, 'traffic.mjs'), traffic)
-  sandbox.startAgent()
-  client = await sandbox.client()
-  await serving()
-  const vip = { subnet_cidr: '10.0.0.0/24', gateway: '10.0.0.1', mac_address: VIP_MAC, vrrp_ip: '10.0.0.5' }
-  await client.plugVip('10.0.0.10', { ...vip, topology: 'ACTIVE_STANDBY' })
+  client = await sandbox.begin(async () => {
+    const argv = sandbox.inside([process.execPath, '-e', listeners, path.join(sandbox.folder, 'beats')])
+    controllers = spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise(resolve => controllers.stdout!.once('data', resolve))
+    fs.writeFileSync(path.join(sandbox.folder, 'traffic.mjs'), traffic)
+  })
+  await sandbox.plugVip(client, 'ACTIVE_STANDBY')
   await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'addr', 'add', '10.0.0.10/32', 'dev', 'eth1'])
 })
 afterAll(async () => {

@@ -11,30 +11,45 @@ export function ensureNamespace(): Promise<void> {
 }
 
 const making = new Turn()
+/** Its settings are known to be made: an agent that was killed may have left a namespace without them. */
+let furnished = false
 
 async function make(): Promise<void> {
-  const { code } = await run(['ip', '-n', NAMESPACE, 'link', 'set', 'lo', 'up'])
-  if (code === 0) return
-  // An `ip netns add` that was killed leaves a plain file of that name, which the next one would stumble over.
-  await fs.rm(`/run/netns/${NAMESPACE}`, { force: true }).catch(() => {})
-  await succeed(['ip', 'netns', 'add', NAMESPACE])
-  await succeed(['ip', '-n', NAMESPACE, 'link', 'set', 'lo', 'up'])
-  await setKernel('1', [
-    // haproxy may start before its address is there.
-    'ipv4/ip_nonlocal_bind',
-    'ipv6/ip_nonlocal_bind',
-    // An interface that comes up announces its addresses, so that neighbours forget where they were before.
-    'ipv4/conf/default/arp_notify',
-    'ipv6/conf/default/ndisc_notify',
-  ])
-  // The cloud gives addresses out once; waiting for a duplicate would only delay the first request.
-  await setKernel('0', ['ipv6/conf/default/accept_dad', 'ipv6/conf/all/accept_dad'])
-  // Every group may ping: haproxy's user has no capability. A user namespace takes only what it maps.
-  for (const groups of ['0 2147483647', '0 65534', '0 0']) {
-    const { code } = await run(inside(['tee', '/proc/sys/net/ipv4/ping_group_range']), { input: groups })
-    if (code === 0) break
+  const there = await isNamespace()
+  if (there && furnished) return
+  if (!there) {
+    // An `ip netns add` that was killed leaves a plain file of that name, which the next one would stumble over.
+    await fs.rm(`/run/netns/${NAMESPACE}`, { force: true }).catch(() => {})
+    await succeed(['ip', 'netns', 'add', NAMESPACE])
   }
+  await succeed(inside(['sh', '-c', furnish]))
+  furnished = true
 }
+
+/** In one process, because to start one costs this program more than what it does. Settings that this kernel does not have
+ *  are passed over. */
+const furnish = `ip link set lo up || exit 1
+set_to() { value=$1; shift; for name; do [ -e /proc/sys/net/$name ] && echo "$value" > /proc/sys/net/$name; done; }
+# haproxy may start before its address is there
+set_to 1 ipv4/ip_nonlocal_bind ipv6/ip_nonlocal_bind
+# an interface that comes up announces its addresses, so that neighbours forget where they were before
+set_to 1 ipv4/conf/default/arp_notify ipv6/conf/default/ndisc_notify
+# the cloud gives addresses out once; waiting for a duplicate would only delay the first request
+set_to 0 ipv6/conf/default/accept_dad ipv6/conf/all/accept_dad
+# every group may ping: haproxy's user has no capability; a user namespace takes only what it maps
+for groups in '0 2147483647' '0 65534' '0 0'; do
+  sh -c "echo $groups > /proc/sys/net/ipv4/ping_group_range" 2> /dev/null && break
+done
+exit 0
+`
+
+async function isNamespace(): Promise<boolean> {
+  const { type } = await fs.statfs(`/run/netns/${NAMESPACE}`).catch(() => ({ type: 0 }))
+  return type === NSFS
+}
+
+/** The kernel's number of the file system that namespaces are files of. */
+const NSFS = 0x6e_73_66_73
 
 /** Interfaces of the namespace, or, for null, of the machine outside. */
 export async function interfacesIn(namespace: string | null): Promise<NetworkInterface[]> {
@@ -60,13 +75,4 @@ export async function moveIn(ifname: string, new_name: string): Promise<void> {
 /** A command line that runs inside. */
 export function inside(argv: string[]): string[] {
   return ['ip', 'netns', 'exec', NAMESPACE, ...argv]
-}
-
-/** Settings that this kernel does not have are passed over. */
-async function setKernel(value: string, names: string[]): Promise<void> {
-  const there: string[] = []
-  for (const name of names.map(each => `/proc/sys/net/${each}`)) {
-    if (await fs.stat(name).then(Boolean, () => false)) there.push(name)
-  }
-  if (there.length > 0) await run(inside(['tee', ...there]), { input: value })
 }

@@ -158,6 +158,23 @@ export class Sandbox {
     await succeed(this.inside(['ip', '-n', 'lan', '-batch', '-']), { input: `${lines.join('\n')}\n` })
   }
 
+  /** The whole machine with its cables and an agent that serves; `beforehand` happens on it before the agent starts. */
+  async begin(beforehand = async (): Promise<void> => {}): Promise<AmphoraClient> {
+    await this.open()
+    await this.plugCables()
+    await beforehand()
+    this.startAgent()
+    const client = await this.client()
+    await until(() => client.info().then(Boolean, () => false), 'the agent')
+    return client
+  }
+
+  /** As a controller does it, 10.0.0.10. */
+  async plugVip(client: AmphoraClient, topology: 'SINGLE' | 'ACTIVE_STANDBY' = 'SINGLE'): Promise<void> {
+    const vip = { subnet_cidr: '10.0.0.0/24', gateway: '10.0.0.1', mac_address: VIP_MAC, vrrp_ip: '10.0.0.5' }
+    await client.plugVip('10.0.0.10', { ...vip, ...(topology === 'SINGLE' ? {} : { topology }) })
+  }
+
   /** Starts the agent; a client gets through when it serves. */
   startAgent(): void {
     const log = fs.openSync(path.join(this.folder, 'agent.log'), 'a')

@@ -1,5 +1,6 @@
 /** The scripts by which keepalived learns whether this amphora may have the VIP, and the one program they need. */
 import fs from 'node:fs/promises'
+import os from 'node:os'
 import path from 'node:path'
 import { writeWhole } from './files.ts'
 import { ask } from './runtime.ts'
@@ -11,7 +12,7 @@ export async function writeCheckScript(folder: string, agent: string[]): Promise
     'status=0',
     `for file in ${path.join(folder, 'check_scripts')}/*; do`,
     '    [ -f "$file" ] || continue',
-    '    sh "$file"',
+    '    ( . "$file" )',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's.
     '    status=$((${status} + $?))',
     'done',
@@ -19,12 +20,9 @@ export async function writeCheckScript(folder: string, agent: string[]): Promise
     '[ "$status" -eq 0 ]',
   ]
   await writeWhole(path.join(folder, 'check_script.sh'), lines(script), 0o755)
-  // Who is asked at every heartbeat need not be asked again: a start of this program costs a hundred times as much.
-  const recently = `[ -n "$(find ${ANSWERED} -mmin -0.1 2> /dev/null)" ] && exit 0`
   const perl = path.join(folder, `${CHECK_MODE}.pl`)
   const program = [
     '#!/bin/sh',
-    recently,
     `command -v perl > /dev/null && exec perl ${perl} "$@"`,
     `exec ${agent.map(quoted).join(' ')} ${CHECK_MODE} "$@"`,
   ]
@@ -34,9 +32,17 @@ export async function writeCheckScript(folder: string, agent: string[]): Promise
 
 /** Asks every haproxy that is to serve. An amphora without listeners may have the VIP. */
 export async function writeHaproxyCheck(folder: string, sockets: string[]): Promise<void> {
+  // Who is asked at every heartbeat need not be asked again. Nothing is started for that: twenty amphorae of one machine
+  // would take a tenth of a core.
+  const recently = [
+    `if [ -f ${ANSWERED} ] && read -r then < ${ANSWERED} && read -r now rest < /proc/uptime; then`,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's.
+    '    [ $((${now%.*} - then)) -lt 6 ] && exit 0',
+    'fi',
+  ]
   const check = `${path.join(folder, CHECK_MODE)} ${sockets.join(' ')}; exit $?`
   const file = path.join(folder, 'check_scripts', 'haproxy_check_script.sh')
-  await writeWhole(file, lines([sockets.length === 0 ? 'exit 0' : check]), 0o644)
+  await writeWhole(file, lines(sockets.length === 0 ? ['exit 0'] : [...recently, check]), 0o644)
 }
 
 /** `agent haproxy-vrrp-check SOCKET…`: how many of the sockets do not tell their statistics. */
@@ -47,7 +53,7 @@ export async function checkSockets(sockets: string[]): Promise<number> {
 
 /** Is called after all listeners that are to serve have answered. */
 export function noteAnswers(): Promise<void> {
-  return fs.writeFile(ANSWERED, '').catch(() => {})
+  return fs.writeFile(ANSWERED, `${Math.floor(os.uptime())}\n`).catch(() => {})
 }
 
 /** The same for perl, which every Debian has. */

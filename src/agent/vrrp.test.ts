@@ -108,8 +108,8 @@ describe('the VIP', () => {
     }
     await answers()
     for (const machine of pair.machines) {
-      expect(machine.read(`${folder}/check_scripts/haproxy_check_script.sh`)).toBe(
-        `${folder}/haproxy-vrrp-check /var/lib/octavia/${L1}.sock; exit $?\n`,
+      expect(machine.read(`${folder}/check_scripts/haproxy_check_script.sh`)).toContain(
+        `\n${folder}/haproxy-vrrp-check /var/lib/octavia/${L1}.sock; exit $?\n`,
       )
       expect(await machine.exec([`${folder}/check_script.sh`])).toBe('')
     }
