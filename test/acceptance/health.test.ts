@@ -5,7 +5,7 @@ import path from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeHeartbeat } from '../../src/amphora/heartbeat.ts'
-import { daemonOf, processesOf } from './accounting.ts'
+import { daemonOf, processesBelow, processesOf } from './accounting.ts'
 import type { Made } from './api.ts'
 import { Failing, Ground, type Port } from './failing.ts'
 import { Inside } from './inside.ts'
@@ -182,7 +182,7 @@ test('two health processes replace a silent amphora once', async () => {
   await ground.balanced()
   const given_up = [...(await pair.explanation()).matchAll(/silent amphora .*it is given up/g)]
   expect(given_up).toHaveLength(1)
-  const { pid } = processesOf(stack).find(({ args }) => args.startsWith(serve.slice(0, 4).join(' ')))!
+  const { pid } = processesBelow(second.pid!).find(({ args }) => args.startsWith(serve.slice(0, 4).join(' ')))!
   process.kill(pid, 'SIGTERM')
   await new Promise(resolve => second.once('exit', resolve))
 })

@@ -37,7 +37,8 @@ export function askControl<T>(state: State, method: string, path: string, body?:
     const none = () => reject(new NotRunning(`no ottavia runs on ${state.dir}; start one with: npm start`))
     if (folder === null) return none()
     const socketPath = `/proc/self/fd/${folder}/${socket_name}`
-    const request = http.request({ socketPath, method, path }, async response => {
+    // no agent: it would keep the connection under this name, which is another stack's at the next call
+    const request = http.request({ socketPath, method, path, agent: false }, async response => {
       const chunks: Buffer[] = []
       for await (const chunk of response) chunks.push(chunk as Buffer)
       const answer = JSON.parse(Buffer.concat(chunks).toString())
