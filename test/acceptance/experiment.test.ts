@@ -11,7 +11,7 @@ const served: Failing[] = []
 
 beforeAll(async () => {
   ground = await Ground.of(stack)
-  served.push(...(await Promise.all([ground.make('pair'), ground.make('one', await ground.single())])))
+  served.push(...(await Promise.all([ground.make('pair'), ground.make('one', await ground.admin.singleAmphora())])))
 })
 afterAll(async () => {
   await Promise.all(served.map(({ id }) => ground.demo.removed(id)))

@@ -64,17 +64,6 @@ export class Ground {
     return made
   }
 
-  /** The flavor whose load balancers have one amphora, where pairs are the rule. */
-  async single(): Promise<string> {
-    const name = 'single-amphora'
-    const { body } = await this.admin.octavia<{ flavors: { id: string }[] }>('GET', `flavors?name=${name}`)
-    if (body.flavors[0]) return body.flavors[0].id
-    const described = { name, provider_name: 'amphora', flavor_data: '{"loadbalancer_topology": "SINGLE"}' }
-    const profile = await this.admin.made('flavorprofiles', 'flavorprofile', described)
-    const flavor = { name, flavor_profile_id: profile.id, enabled: true }
-    return (await this.admin.made('flavors', 'flavor', flavor)).id
-  }
-
   async webServers(): Promise<string[]> {
     const { servers } = await this.stack.status()
     return servers.filter(({ name }) => /^web\d$/.test(name)).map(server => server.addresses[0]!)

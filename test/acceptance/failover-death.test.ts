@@ -25,7 +25,7 @@ const calls = {
 beforeAll(async () => {
   await stack.up('--no-demo')
   ground = await Ground.of(stack)
-  const single = await ground.single()
+  const single = await ground.admin.singleAmphora()
   lbs = await Promise.all([null, null, single, single].map((flavor, index) => ground.make(`lb${index}`, flavor)))
 })
 afterAll(async () => {

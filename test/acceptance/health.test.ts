@@ -24,7 +24,7 @@ beforeAll(async () => {
   await stack.up()
   ground = await Ground.of(stack)
   pair = await demonstration()
-  watched = await ground.make('watched', await ground.single())
+  watched = await ground.make('watched', await ground.admin.singleAmphora())
   flaky = await watched.add({ address: await flakyServer() })
   await Promise.all([pair.whole(), watched.whole()])
 })

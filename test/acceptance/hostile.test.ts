@@ -21,7 +21,8 @@ beforeAll(async () => {
   demo = await Api.of(stack, 'demo')
   subnet_id = await demo.subnet('private-subnet')
   web = (await stack.status()).servers.find(server => server.name === 'web1')!.addresses[0]!
-  lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'target', vip_subnet_id: subnet_id })
+  const flavor_id = await (await Api.of(stack, 'admin')).singleAmphora()
+  lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'target', vip_subnet_id: subnet_id, flavor_id })
   listener = await demo.made('listeners', 'listener', { loadbalancer_id: lb.id, protocol: 'HTTP', protocol_port: 80 })
   pool = await demo.made('pools', 'pool', { listener_id: listener.id, ...round_robin })
   member = await demo.made(`pools/${pool.id}/members`, 'member', { address: web, protocol_port: 80, subnet_id })

@@ -18,7 +18,8 @@ beforeAll(async () => {
   subnet_id = await demo.subnet('private-subnet')
   const { servers } = await stack.status()
   web = ['web1', 'web2'].map(name => servers.find(server => server.name === name)!.addresses[0]!)
-  lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'running', vip_subnet_id: subnet_id })
+  const flavor_id = await (await Api.of(stack, 'admin')).singleAmphora()
+  lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'running', vip_subnet_id: subnet_id, flavor_id })
   listener = await demo.made('listeners', 'listener', { loadbalancer_id: lb.id, protocol: 'HTTP', protocol_port: 80 })
   const fields = { listener_id: listener.id, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
   const pool = await demo.made('pools', 'pool', fields)

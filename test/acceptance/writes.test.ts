@@ -8,11 +8,13 @@ const stack = new Stack(inject('stack_dir'))
 let admin: Api
 let demo: Api
 let subnet_id: string
+let flavor_id: string
 let web: string[]
 
 beforeAll(async () => {
   ;[admin, demo] = await Promise.all([Api.of(stack, 'admin'), Api.of(stack, 'demo')])
   subnet_id = await demo.subnet('private-subnet')
+  flavor_id = await admin.singleAmphora()
   const { servers } = await stack.status()
   web = ['web1', 'web2'].map(name => servers.find(server => server.name === name)!.addresses[0]!)
 })
@@ -28,7 +30,7 @@ describe('many writes at once', () => {
   }
 
   beforeAll(async () => {
-    lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'busy', vip_subnet_id: subnet_id })
+    lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'busy', vip_subnet_id: subnet_id, flavor_id })
   })
   afterAll(() => demo.removed(lb.id))
 
@@ -142,7 +144,11 @@ describe('a load balancer that still waits for its server', () => {
       action: 'hang_before',
       delay_ms: 8_000,
     })
-    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'waiting', vip_subnet_id: subnet_id })
+    const lb = await demo.made('loadbalancers', 'loadbalancer', {
+      name: 'waiting',
+      vip_subnet_id: subnet_id,
+      flavor_id,
+    })
     await eventually('Nova was asked', async () => {
       const { body } = await admin.compute<{ faults: { met: number }[] }>('GET', 'pocket/faults')
       return body.faults.some(fault => fault.met === 1)
@@ -158,7 +164,7 @@ describe('a load balancer that still waits for its server', () => {
     const fault = { service: 'compute', method: 'POST', path: '/servers$' }
     await admin.compute('PUT', 'pocket/faults', { ...fault, action: 'late_effect', delay_ms: 6_000 })
     await admin.compute('PUT', 'pocket/faults', { ...fault, action: 'hang_before', delay_ms: 12_000 })
-    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'late', vip_subnet_id: subnet_id })
+    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'late', vip_subnet_id: subnet_id, flavor_id })
     await eventually('Nova was asked again', async () => {
       const { body } = await admin.compute<{ faults: { met: number; action: string }[] }>('GET', 'pocket/faults')
       return body.faults.some(rule => rule.action === 'hang_before' && rule.met > 0)
@@ -174,7 +180,7 @@ describe('a load balancer that still waits for its server', () => {
   })
 
   test('deleted right after its create, it goes as well', async () => {
-    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'brief', vip_subnet_id: subnet_id })
+    const lb = await demo.made('loadbalancers', 'loadbalancer', { name: 'brief', vip_subnet_id: subnet_id, flavor_id })
     await demo.removed(lb.id)
     await nothingLeft([lb.id])
   })
@@ -193,7 +199,7 @@ describe('a load balancer that still waits for its server', () => {
 describe('quotas', () => {
   let lb: Made
   beforeAll(async () => {
-    lb = await admin.made('loadbalancers', 'loadbalancer', { name: 'counted', vip_subnet_id: subnet_id })
+    lb = await admin.made('loadbalancers', 'loadbalancer', { name: 'counted', vip_subnet_id: subnet_id, flavor_id })
   })
   afterAll(async () => {
     await admin.octavia('DELETE', `quotas/${lb.project_id}`)
