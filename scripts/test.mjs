@@ -18,12 +18,22 @@ const env = {
 check('format and lint (biome)', ['biome', 'check', '.'])
 check('types (tsc)', ['tsc'])
 check('nothing unused (knip)', ['knip', '--no-progress'])
-await vitest('unit and contract tests', 'vitest.config.ts')
+await vitest({ title: 'unit and contract tests', config: 'vitest.config.ts' })
 // much of the time of a stack goes by in waiting: two at once
-await Promise.all([
-  vitest('acceptance on a shared stack', 'vitest.acceptance.config.ts', 'shared'),
-  vitest('acceptance on stacks of their own', 'vitest.acceptance.config.ts', 'own'),
-])
+const config = 'vitest.acceptance.config.ts'
+const parts = [
+  { title: 'acceptance on a shared stack', config, stacks: 'shared' },
+  ...['1/3', '2/3', '3/3'].map(shard => ({
+    title: `acceptance on stacks of their own, ${shard}`,
+    config,
+    stacks: 'own',
+    shard,
+  })),
+]
+const next = async () => {
+  for (let part = parts.shift(); part; part = parts.shift()) await vitest(part)
+}
+await Promise.all([next(), next()])
 fs.rmSync(folder, { recursive: true, force: true })
 process.stdout.write(`${sum.passed} passed, ${sum.failed} failed\n`)
 process.exit(sum.failed > 0 || sum.passed === 0 ? 1 : 0)
@@ -35,18 +45,18 @@ function check(title, argv) {
   sum[ok ? 'passed' : 'failed']++
 }
 
-/** Vitest counts its own; one that ends without a report has failed. What it says is kept until the end when another runs
- *  beside it. */
-async function vitest(title, config, stacks = '') {
-  const report = path.join(folder, `${config}${stacks}.json`)
+/** Vitest counts its own; one that ends without a report has failed. What is said beside others is kept until the end. */
+async function vitest({ title, config, stacks = '', shard }) {
+  const report = path.join(folder, `${title.replaceAll(/\W/g, '-')}.json`)
   const argv = ['run', '--config', config, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  if (stacks !== 'own') process.stdout.write(`\n== ${title}\n`)
-  const stdio = stacks === 'own' ? ['ignore', 'pipe', 'pipe'] : 'inherit'
+  if (shard) argv.push(`--shard=${shard}`)
+  if (!shard) process.stdout.write(`\n== ${title}\n`)
+  const stdio = shard ? ['ignore', 'pipe', 'pipe'] : 'inherit'
   const child = spawn('vitest', argv, { cwd: repository, env: { ...env, OTTAVIA_STACKS: stacks }, stdio })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (said += chunk))
   const status = await new Promise(resolve => child.once('close', resolve).once('error', () => resolve(1)))
-  if (stacks === 'own') process.stdout.write(`\n== ${title}\n${said}`)
+  if (shard) process.stdout.write(`\n== ${title}\n${said}`)
   if (!fs.existsSync(report)) return void sum.failed++
   const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(report, 'utf8'))
   sum.passed += numPassedTests
