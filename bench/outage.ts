@@ -12,6 +12,7 @@ const rounds = Number(process.env.ROUNDS ?? 5)
 // A round must be over before somebody replaces what is silent in it.
 const stack = new Stack(undefined, undefined, { OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '60' })
 
+type LoadBalancer = { id: string; vip: string; url: string }
 type Victim = { inside: Inside; api: Api; id: string }
 type Event = (victim: Victim) => Promise<unknown>
 const events: Record<string, Event | { ours: Event; upstream: Event }> = {
@@ -42,7 +43,7 @@ try {
     for (const [settings, all] of Object.entries(measured)) report(`${title}, ${settings}`, all)
   }
 
-  async function loadBalancer(name: string): Promise<{ id: string; url: string }> {
+  async function loadBalancer(name: string): Promise<LoadBalancer> {
     const demo = (await stack.status()).servers.filter(s => s.name.startsWith('web')).map(s => s.addresses[0]!)
     const variables = { NAME: name, IP1: demo[0]!, IP2: demo[1]! }
     await stack.shell(
@@ -55,11 +56,11 @@ try {
       variables,
     )
     const found = (await stack.status()).load_balancers.find(lb => lb.name === name)!
-    return { id: found.id, url: `http://${found.vip_address}/` }
+    return { id: found.id, vip: found.vip_address!, url: `http://${found.vip_address}/` }
   }
 
   async function outage(
-    lb: { id: string; url: string },
+    lb: LoadBalancer,
     event: (victim: Victim) => Promise<unknown>,
     prepare: (insides: Inside[]) => Promise<void>,
   ): Promise<Seen> {
@@ -67,9 +68,12 @@ try {
     const insides = [await Inside.of(stack, lb.id, master), await Inside.of(stack, lb.id, other(master))]
     await prepare(insides)
     await sleep(4_000)
+    // its configuration was read anew: that may have moved the VIP
+    const holds = async (inside: Inside) => (await inside.shell('ip -brief addr')).includes(` ${lb.vip}/32`)
+    const holder = (await holds(insides[0]!)) ? insides[0]! : insides[1]!
     const load = await startLoad(stack, lb.url)
     await sleep(1_000)
-    await event({ inside: insides[0]!, api, id: lb.id })
+    await event({ inside: holder, api, id: lb.id })
     await sleep(12_000)
     const seen = await load.stop()
     // two new ones, with nothing left of this round
