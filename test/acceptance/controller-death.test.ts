@@ -50,7 +50,7 @@ test.each([
   ['are cut off', { action: 'reset' }],
 ] as const)('calls that %s', async (_, fault) => {
   const lbs = await settingOut(
-    2,
+    1,
     Object.values(calls).map(call => ({ ...call, ...fault, times: 1 })),
   )
   await eventually('every fault met', async () => (await faults()).every(({ met }) => met === 1))
@@ -96,7 +96,7 @@ test('the controller killed after each step, and when answers were lost', async 
 })
 
 test('the cloud killed while servers are made and plugged', async () => {
-  const lbs = await settingOut(3, [])
+  const lbs = await settingOut(2, [])
   await eventually('a booted server', async () => took('boot server', await explanation(lbs[0]!)))
   killDaemon(stack, 'pocket')
   await active(lbs)
