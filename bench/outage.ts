@@ -13,7 +13,7 @@ const rounds = Number(process.env.ROUNDS ?? 5)
 const stack = new Stack(undefined, undefined, { OTTAVIA_HEALTH_MANAGER_HEARTBEAT_TIMEOUT: '60' })
 
 type LoadBalancer = { id: string; vip: string; url: string }
-type Victim = { inside: Inside; api: Api; id: string }
+type Victim = { inside: Inside; api: Api }
 type Event = (victim: Victim) => Promise<unknown>
 const events: Record<string, Event | { ours: Event; upstream: Event }> = {
   'haproxy killed': ({ inside }) => inside.end('haproxy'),
@@ -73,7 +73,7 @@ try {
     const holder = (await holds(insides[0]!)) ? insides[0]! : insides[1]!
     const load = await startLoad(stack, lb.url)
     await sleep(1_000)
-    await event({ inside: holder, api, id: lb.id })
+    await event({ inside: holder, api })
     await sleep(12_000)
     const seen = await load.stop()
     // two new ones, with nothing left of this round

@@ -6,7 +6,7 @@ import type { AmphoraClient } from '../amphora/client.ts'
 import type { ListenerInput, MemberInput } from '../amphora/haproxy/listener.ts'
 import { run } from './command.ts'
 import { member, sampleConfig } from './sample.ts'
-import { MEMBER_MAC, Sandbox, until, VIP_MAC } from './sandbox.ts'
+import { MEMBER_MAC, Sandbox, serving, until, VIP_MAC } from './sandbox.ts'
 
 const sandbox = new Sandbox()
 let client: AmphoraClient
@@ -22,7 +22,6 @@ const L1 = 'aaaaaaaa-0000-4000-8000-000000000001'
 const L2 = 'aaaaaaaa-0000-4000-8000-000000000002'
 const VIP = '10.0.0.10'
 const url = `http://${VIP}/`
-const serving = () => until(() => client.info().then(Boolean, () => false), 'the agent')
 
 const cfg = (members: MemberInput[], listener: Partial<ListenerInput['listener']> = {}, vip_address = VIP) =>
   sampleConfig({ id: L1, members, listener, vip_address })
@@ -232,7 +231,7 @@ describe('death', () => {
     await sandbox.killAgent()
     expect(await sandbox.answers(url, 4)).toEqual(both)
     sandbox.startAgent()
-    await serving()
+    await serving(client)
     expect(haproxies()).toEqual(before)
     expect(await client.listener(L1)).toMatchObject({ status: 'ACTIVE' })
     expect(await apply(cfg([member(1)]))).toBe('runtime')
@@ -257,7 +256,7 @@ describe('death', () => {
     // What a killed `ip netns add` leaves.
     await sandbox.exec(['touch', '/run/netns/amphora-haproxy'])
     sandbox.startAgent()
-    await serving()
+    await serving(client)
     expect(await client.interface('10.1.0.5')).toMatchObject({ interface: 'eth2' })
     expect(await sandbox.answers(url, 4)).toEqual({ '10.0.0.11': 2, '10.1.0.11': 2 })
   })

@@ -104,13 +104,14 @@ test('haproxy’s statistics are read', () => {
     'p1,m1,0,4,1,2,,UP,1,',
     'p1,m2,0,4,1,2,,UP,0,',
     'p1,m3,0,4,1,2,,MAINT,1,',
-    'p1,BACKEND,0,4,1,2,,UP,1,',
+    'p1,BACKEND,1,4,1,2,,UP,1,',
   ].join('\n')
   expect(parseStatistics(text, 'l1', new Set(['p1/m3']))).toEqual({
     worker: '12:34',
     stopping: true,
     status: 'OPEN',
     sessions: 2,
+    requests: 1,
     counters: { tx: 200, rx: 100, totconns: 9, ereq: 1 },
     pools: { p1: { status: 'UP', members: { m1: 'UP', m2: 'DRAIN' } } },
   })

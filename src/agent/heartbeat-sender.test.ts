@@ -8,7 +8,7 @@ import type { AmphoraClient } from '../amphora/client.ts'
 import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
 import { renderKeepalived } from '../amphora/keepalived/vrrp.ts'
 import { member, type Sample, sampleConfig } from './sample.ts'
-import { AMPHORA_ID, Sandbox, until } from './sandbox.ts'
+import { AMPHORA_ID, Sandbox, serving, until } from './sandbox.ts'
 
 const key = 'insecure'
 const L1 = 'aaaaaaaa-0000-4000-8000-000000000001'
@@ -22,7 +22,6 @@ sandbox.boot = {
 }
 let client: AmphoraClient
 let controllers: ChildProcess
-const serving = () => until(() => client.info().then(Boolean, () => false), 'the agent')
 
 beforeAll(async () => {
   client = await sandbox.begin(async () => {
@@ -116,7 +115,7 @@ describe('beats', () => {
     const { boot_id } = last().ottavia!
     await sandbox.killAgent()
     sandbox.startAgent()
-    await serving()
+    await serving(client)
     await until(() => last().ottavia?.start === 2, 'the next start')
     expect(last().ottavia?.boot_id).toBe(boot_id)
   })
@@ -149,7 +148,7 @@ describe('traffic', () => {
     await until(() => sandbox.pidsOf(`${L1}/haproxy.running.cfg`).length === 2, 'the old workers to end')
     await sandbox.killAgent()
     sandbox.startAgent()
-    await serving()
+    await serving(client)
     await client.uploadListener(L1, cfg({ listener: { timeout_client_data: 43_000 } }))
     expect((await client.reloadListener(L1)).applied).toBe('reload')
     load.stdin.end()

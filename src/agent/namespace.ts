@@ -17,6 +17,7 @@ let furnished = false
 async function make(): Promise<void> {
   const there = await isNamespace()
   if (there && furnished) return
+  furnished = false
   if (!there) {
     // An `ip netns add` that was killed leaves a plain file of that name, which the next one would stumble over.
     await fs.rm(`/run/netns/${NAMESPACE}`, { force: true }).catch(() => {})
@@ -38,7 +39,7 @@ set_to 1 ipv4/conf/default/arp_notify ipv6/conf/default/ndisc_notify
 set_to 0 ipv6/conf/default/accept_dad ipv6/conf/all/accept_dad
 # every group may ping: haproxy's user has no capability; a user namespace takes only what it maps
 for groups in '0 2147483647' '0 65534' '0 0'; do
-  sh -c "echo $groups > /proc/sys/net/ipv4/ping_group_range" 2> /dev/null && break
+  echo "$groups" 2> /dev/null > /proc/sys/net/ipv4/ping_group_range && break
 done
 exit 0
 `

@@ -5,19 +5,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { run, succeed } from './command.ts'
 import type { Log } from './log.ts'
 import { inside } from './namespace.ts'
-import { requestsUnderWay } from './statistics.ts'
+import { statisticsOf } from './statistics.ts'
 
 /** Holds new connections to the VIPs back, waits until nothing is under way (never for long), then lets `handOver` give
  *  the VIPs to the other. A client whose first packet is held back sends it again after a second, and finds the other. */
 export async function quietly(serving: Serving, handOver: () => Promise<void>): Promise<void> {
   const { vips, log } = serving
   // Without nftables connections that begin in these moments are lost, as they would be anyway.
-  const held = await hold(vips).catch(error => log('new connections are not held back', { error: String(error) }))
+  const held = await hold(vips).then(
+    () => true,
+    error => log('new connections are not held back', { error: String(error) }),
+  )
   try {
     await quiet(serving).catch(error => log('what is under way is not known', { error: String(error) }))
     await handOver()
   } finally {
-    if (held === true) await run(inside(['nft', 'delete table inet giving_up']))
+    if (held) await run(inside(['nft', 'delete table inet giving_up']))
   }
 }
 
@@ -31,7 +34,7 @@ export type Serving = {
 }
 
 /** If this process dies now, the kernel lets connections in again by itself. */
-async function hold(vips: string[]): Promise<true> {
+async function hold(vips: string[]): Promise<void> {
   const lines = ['add table inet giving_up', 'delete table inet giving_up', 'add table inet giving_up']
   for (const [family, set, type] of [
     ['ip', 'vips4', 'ipv4_addr'],
@@ -49,15 +52,14 @@ async function hold(vips: string[]): Promise<true> {
     'add rule inet giving_up in ip6 daddr @vips6 tcp flags & (syn | ack) == syn drop',
   )
   await succeed(inside(['nft', '-f', '-']), { input: `${lines.join('\n')}\n` })
-  return true
 }
 
 /** Connections that idle do not count. Two looks, since what was let in last may not have been read yet. */
 async function quiet({ sockets, pid }: Serving): Promise<void> {
   const begin_ms = performance.now()
   for (let looks = 0; performance.now() - begin_ms < PATIENCE_MS; await sleep(LOOK_MS)) {
-    const requests = await Promise.all(sockets.map(socket => requestsUnderWay(socket, PATIENCE_MS)))
-    looks = bytesWait(pid) || requests.some(each => each > 0) ? 0 : looks + 1
+    const haproxies = await Promise.all(sockets.map(socket => statisticsOf(socket, '', new Set(), PATIENCE_MS)))
+    looks = bytesWait(pid) || haproxies.some(({ requests }) => requests > 0) ? 0 : looks + 1
     if (looks === 2) return
   }
 }

@@ -2,7 +2,7 @@
 import type { AmphoraClient } from '../amphora/client.ts'
 import { renderKeepalived } from '../amphora/keepalived/vrrp.ts'
 import { succeed } from './command.ts'
-import { Sandbox, until, VIP_MAC } from './sandbox.ts'
+import { Sandbox, serving, until, VIP_MAC } from './sandbox.ts'
 
 export const VIP = '10.0.0.10'
 export const VIP6 = 'fd00::10'
@@ -32,7 +32,7 @@ export class SandboxPair {
     await this.plugCable(1)
     for (const machine of this.machines) machine.startAgent()
     this.clients = await Promise.all(this.machines.map(machine => machine.client()))
-    await Promise.all(this.clients.map(client => until(() => client.info().then(Boolean, () => false), 'the agent')))
+    await Promise.all(this.clients.map(serving))
   }
 
   async close(): Promise<void> {

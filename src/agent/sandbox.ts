@@ -165,7 +165,7 @@ export class Sandbox {
     await beforehand()
     this.startAgent()
     const client = await this.client()
-    await until(() => client.info().then(Boolean, () => false), 'the agent')
+    await serving(client)
     return client
   }
 
@@ -245,6 +245,11 @@ export class Sandbox {
     })
     return (this.#relay.address() as net.AddressInfo).port
   }
+}
+
+/** Waits until the agent answers. */
+export function serving(client: AmphoraClient): Promise<void> {
+  return until(() => client.info().then(Boolean, () => false), 'the agent')
 }
 
 /** Resolves when the condition holds. */

@@ -23,13 +23,6 @@ export async function statisticsOf(
   return parseStatistics(await ask(socket, QUESTION, timeout_ms), listener_id, leaving)
 }
 
-/** How many requests (of TCP: connections) the worker behind the socket has in its hands. */
-export async function requestsUnderWay(socket: string, timeout_ms: number): Promise<number> {
-  const [header = '', ...lines] = (await ask(socket, 'show stat -1 2 -1', timeout_ms)).split('\n')
-  const column = header.replace(/^# /, '').split(',').indexOf('scur')
-  return lines.reduce((sum, line) => sum + (Number(line.split(',')[column]) || 0), 0)
-}
-
 /** Reads the answer to QUESTION. */
 export function parseStatistics(text: string, listener_id: string, leaving: Set<string>): Statistics {
   const of = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? ''
@@ -40,6 +33,7 @@ export function parseStatistics(text: string, listener_id: string, leaving: Set<
     stopping: of('Stopping') === '1',
     status: null,
     sessions: 0,
+    requests: 0,
     counters: none,
     pools: {},
   }
@@ -57,8 +51,10 @@ export function parseStatistics(text: string, listener_id: string, leaving: Set<
       continue
     }
     found.pools[proxy] ??= { status: 'DOWN', members: {} }
-    if (name === 'BACKEND') found.pools[proxy].status = text('status')
-    else if (!leaving.has(`${proxy}/${name}`))
+    if (name === 'BACKEND') {
+      found.pools[proxy].status = text('status')
+      found.requests += number('scur')
+    } else if (!leaving.has(`${proxy}/${name}`))
       found.pools[proxy].members[name] = memberStatus(text('status'), text('weight'))
   }
   return found
@@ -76,6 +72,8 @@ export type Statistics = {
   /** Of the frontend; null when it has none. */
   status: string | null
   sessions: number
+  /** Those (of TCP: connections) that it has in its hands; a session may idle. */
+  requests: number
   counters: Counters
   /** Statuses in haproxy's words. */
   pools: Record<string, { status: string; members: Record<string, string> }>

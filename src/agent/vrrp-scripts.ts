@@ -35,9 +35,9 @@ export async function writeHaproxyCheck(folder: string, sockets: string[]): Prom
   // Who is asked at every heartbeat need not be asked again. Nothing is started for that: twenty amphorae of one machine
   // would take a tenth of a core.
   const recently = [
-    `if [ -f ${ANSWERED} ] && read -r then < ${ANSWERED} && read -r now rest < /proc/uptime; then`,
+    `if [ -f ${ANSWERED} ] && read -r at < ${ANSWERED} && read -r now rest < /proc/uptime; then`,
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's.
-    '    [ $((${now%.*} - then)) -lt 6 ] && exit 0',
+    '    [ $((${now%.*} - at)) -lt 6 ] && exit 0',
     'fi',
   ]
   const check = `${path.join(folder, CHECK_MODE)} ${sockets.join(' ')}; exit $?`
@@ -51,7 +51,7 @@ export async function checkSockets(sockets: string[]): Promise<number> {
   return said.filter(each => each === '').length
 }
 
-/** Is called after all listeners that are to serve have answered. */
+/** Is called after all listeners that are to serve have answered; the moment is kept in seconds since the boot. */
 export function noteAnswers(): Promise<void> {
   return fs.writeFile(ANSWERED, `${Math.floor(os.uptime())}\n`).catch(() => {})
 }
@@ -75,7 +75,7 @@ for my $path (@ARGV) {
 exit $mute;
 `
 
-const ANSWERED = '/run/ottavia-haproxy-answers'
+export const ANSWERED = '/run/ottavia-haproxy-answers'
 
 export const CHECK_MODE = 'haproxy-vrrp-check'
 

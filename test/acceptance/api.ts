@@ -41,17 +41,6 @@ export class Api {
     return this.#send(`${this.#octavia}/v2.0/lbaas/${path}`, method, body)
   }
 
-  /** The flavor whose load balancers have one amphora, where pairs are the rule. Only administrators may ask. */
-  async singleAmphora(): Promise<string> {
-    const name = 'single-amphora'
-    const { body } = await this.octavia<{ flavors: { id: string }[] }>('GET', `flavors?name=${name}`)
-    if (body.flavors[0]) return body.flavors[0].id
-    const described = { name, provider_name: 'amphora', flavor_data: '{"loadbalancer_topology": "SINGLE"}' }
-    const profile = await this.made('flavorprofiles', 'flavorprofile', described)
-    const flavor = { name, flavor_profile_id: profile.id, enabled: true }
-    return (await this.made('flavors', 'flavor', flavor)).id
-  }
-
   /** `path` below /v2.0/octavia/amphorae. */
   amphorae<T = Record<string, unknown>>(method: string, path = ''): Promise<Answer<T>> {
     return this.#send(`${this.#octavia}/v2.0/octavia/amphorae${path}`, method)
@@ -70,6 +59,17 @@ export class Api {
   /** `path` of Nova, with its version; or of the pocket cloud's faults. */
   compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#nova}/${path}`, method, body)
+  }
+
+  /** The flavor whose load balancers have one amphora, where pairs are the rule. Only administrators may ask. */
+  async singleAmphora(): Promise<string> {
+    const name = 'single-amphora'
+    const { body } = await this.octavia<{ flavors: { id: string }[] }>('GET', `flavors?name=${name}`)
+    if (body.flavors[0]) return body.flavors[0].id
+    const described = { name, provider_name: 'amphora', flavor_data: '{"loadbalancer_topology": "SINGLE"}' }
+    const profile = await this.made('flavorprofiles', 'flavorprofile', described)
+    const flavor = { name, flavor_profile_id: profile.id, enabled: true }
+    return (await this.made('flavors', 'flavor', flavor)).id
   }
 
   /** Creates an object of the Octavia dialect and answers with it; rejects when it is refused. */

@@ -1,7 +1,5 @@
 /** Load balancers whose amphorae are to fail: made through the API, watched by their rows and by the journal. */
 import { expect } from 'vitest'
-import { State } from '../../src/cli/state.ts'
-import { askControl } from '../../src/cli/world/control.ts'
 import type { FaultRule } from '../../src/pocket/faults.ts'
 import { account, recordedAccount } from './accounting.ts'
 import { Api, type Made } from './api.ts'
@@ -169,9 +167,8 @@ export class Failing {
     return body.loadbalancer
   }
 
-  async explanation(): Promise<string> {
-    const asked = askControl<{ text: string }>(new State(this.#ground.stack.dir), 'POST', '/explain', { name: this.id })
-    return (await asked).text
+  explanation(): Promise<string> {
+    return this.#ground.stack.explain(this.id)
   }
 
   /** Waits until its journal or its state says so. */

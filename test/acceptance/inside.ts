@@ -16,9 +16,9 @@ export class Inside {
 
   /** Of a pair the one that is meant to be `role`. */
   static async of(stack: Stack, load_balancer_id: string, role = '\\w+'): Promise<Inside> {
-    const { stdout, stderr } = await stack.run('explain', load_balancer_id)
-    const found = new RegExp(`amphora (\\S+): ALLOCATED ${role}, server (\\S+), (\\S+)`).exec(stdout)
-    if (!found) throw new Error(`no amphora serves ${load_balancer_id}: ${stdout}${stderr}`)
+    const told = await stack.explain(load_balancer_id)
+    const found = new RegExp(`amphora (\\S+): ALLOCATED ${role}, server (\\S+), (\\S+)`).exec(told)
+    if (!found) throw new Error(`no amphora serves ${load_balancer_id}: ${told}`)
     return new Inside(stack, found[1]!, found[2]!, found[3]!)
   }
 

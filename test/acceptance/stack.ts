@@ -106,6 +106,12 @@ export class Stack {
     return askControl<Status>(new State(this.dir), 'GET', '/status')
   }
 
+  /** What `ottavia explain` prints, likewise. */
+  async explain(load_balancer: string): Promise<string> {
+    const body = { name: load_balancer }
+    return (await askControl<{ text: string }>(new State(this.dir), 'POST', '/explain', body)).text
+  }
+
   /** A command as a host on the network private. */
   exec(...command: string[]): Promise<Ran> {
     return this.run('exec', '--', ...command)
