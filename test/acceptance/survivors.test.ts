@@ -113,6 +113,17 @@ test('an edit that haproxy refuses is in ERROR with its words; what ran runs on,
   expect(await fresh.uploaded(pair.listener.id)).toContain('check')
 })
 
+test('a listener that is lost is put back, and nobody is replaced for it', async () => {
+  const before = await pair.whole()
+  const inside = await Inside.of(stack, pair.id, 'BACKUP')
+  await inside.shell(`rm $ROOT/var/lib/octavia/${pair.listener.id}/enabled`)
+  await inside.end('agent')
+  await inside.end('haproxy')
+  await pair.says(/listener \S+ does not run, though its configuration was confirmed/)
+  await eventually('it runs again', async () => (await inside.haproxies(pair.listener.id)).length > 0)
+  expect(await pair.whole()).toMatchObject(before)
+})
+
 test('two masters at once are told, and what parted them is put back', async () => {
   await pair.whole()
   type Rules = { security_group_rules: { id: string; protocol: string; security_group_id: string }[] }
