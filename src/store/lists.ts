@@ -86,26 +86,39 @@ export async function relations(
   resource: Listed,
   ids: readonly string[],
 ): Promise<Record<string, Map<string, string[]>>> {
-  const statements: Partial<Record<Listed, Record<string, string>>> = {
-    load_balancer: {
-      listeners: 'select load_balancer_id as of, id from lbaas.listener where load_balancer_id = any($1)',
-      pools: 'select load_balancer_id as of, id from lbaas.pool where load_balancer_id = any($1)',
-    },
-    pool: {
-      listeners: 'select default_pool_id as of, id from lbaas.listener where default_pool_id = any($1)',
-      members: 'select pool_id as of, id from lbaas.member where pool_id = any($1)',
-      health_monitors: 'select pool_id as of, id from lbaas.health_monitor where pool_id = any($1)',
-    },
-  }
   const found: Record<string, Map<string, string[]>> = {}
-  for (const [relation, statement] of Object.entries(statements[resource] ?? {})) {
-    const { rows } = await pool.query<{ of: string; id: string }>(`${statement} order by created_at, id`, [ids])
+  for (const [relation, { from, by }] of Object.entries(related[resource] ?? {})) {
+    const { rows } = await pool.query<{ of: string; id: string }>(
+      `${from === 'pool_user' ? pool_users : ''} select ${by} as of, id from ${from} where ${by} = any($1) order by created_at, id`,
+      [ids],
+    )
     const map = new Map<string, string[]>()
     for (const row of rows) map.set(row.of, [...(map.get(row.of) ?? []), row.id])
     found[relation] = map
   }
   return found
 }
+
+/** Whose ids an object shows: the rows of a table that name it in a field. */
+const related: Partial<Record<Listed, Record<string, { from: string; by: string }>>> = {
+  load_balancer: {
+    listeners: { from: 'lbaas.listener', by: 'load_balancer_id' },
+    pools: { from: 'lbaas.pool', by: 'load_balancer_id' },
+  },
+  listener: { l7policies: { from: 'lbaas.l7policy', by: 'listener_id' } },
+  pool: {
+    listeners: { from: 'pool_user', by: 'pool_id' },
+    members: { from: 'lbaas.member', by: 'pool_id' },
+    health_monitors: { from: 'lbaas.health_monitor', by: 'pool_id' },
+  },
+  l7policy: { rules: { from: 'lbaas.l7rule', by: 'l7policy_id' } },
+}
+
+/** The listeners that send to pools, by default or by a policy. */
+const pool_users = `with pool_user as (
+  select default_pool_id as pool_id, id, created_at from lbaas.listener
+  union select p.redirect_pool_id, l.id, l.created_at from lbaas.l7policy p join lbaas.listener l on l.id = p.listener_id
+)`
 
 /** A statement's parameters, numbered as they come. */
 class Sql {

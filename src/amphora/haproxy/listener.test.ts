@@ -8,29 +8,16 @@ import { digestOf } from '../digest.ts'
 import { words } from './language.ts'
 import { type ListenerInput, type MemberInput, type PeersInput, type PoolInput, renderListener } from './listener.ts'
 import type { MonitorInput } from './monitor.ts'
+import { type Change, listenerSample, memberSample, monitorSample, poolSample } from './sample.ts'
 
-const member = (n: number, change: Partial<MemberInput> = {}): MemberInput => ({
-  id: `00000000-0000-4000-8000-00000000000${n}`,
-  admin_state_up: true,
-  address: `10.0.0.${10 + n}`,
-  protocol_port: 80,
-  weight: 1,
-  backup: false,
-  ...change,
-})
+const member = (n: number, change: Change<MemberInput> = {}): MemberInput =>
+  memberSample({ id: `00000000-0000-4000-8000-00000000000${n}`, address: `10.0.0.${10 + n}`, ...change })
 
-const pool = (change: Partial<PoolInput> = {}): PoolInput => ({
-  id: 'aaaaaaaa-0000-4000-8000-000000000001',
-  admin_state_up: true,
-  protocol: 'HTTP',
-  lb_algorithm: 'ROUND_ROBIN',
-  session_persistence: null,
-  members: [member(1), member(2)],
-  ...change,
-})
+const pool = (change: Change<PoolInput> = {}): PoolInput =>
+  poolSample({ id: 'aaaaaaaa-0000-4000-8000-000000000001', members: [member(1), member(2)], ...change })
 
 const input = (
-  listener: Partial<ListenerInput['listener']> = {},
+  listener: Change<ListenerInput['listener']> = {},
   default_pool: PoolInput | null = pool(),
   load_balancer: Partial<ListenerInput['load_balancer']> = {},
 ): ListenerInput => ({
@@ -41,40 +28,14 @@ const input = (
     admin_state_up: true,
     ...load_balancer,
   },
-  listener: {
-    id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    protocol_port: 80,
-    connection_limit: -1,
-    insert_headers: {},
-    allowed_cidrs: null,
-    timeout_client_data: 50_000,
-    timeout_member_connect: 5_000,
-    timeout_member_data: 50_000,
-    timeout_tcp_inspect: 0,
-    ...listener,
-  },
+  listener: listenerSample({ id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae', ...listener }),
   default_pool,
 })
 
-const monitor = (type: string, change: Partial<MonitorInput> = {}): PoolInput =>
-  pool({
-    health_monitor: {
-      admin_state_up: true,
-      type,
-      delay: 5,
-      timeout: 2,
-      max_retries: 2,
-      max_retries_down: 3,
-      http_method: type.startsWith('HTTP') ? 'GET' : null,
-      url_path: type.startsWith('HTTP') ? '/' : null,
-      expected_codes: type.startsWith('HTTP') ? '200' : null,
-      domain_name: null,
-      http_version: null,
-      ...change,
-    },
-  })
+const monitor = (type: string, change: Change<MonitorInput> = {}): PoolInput => {
+  const http = type.startsWith('HTTP') ? { http_method: 'GET', url_path: '/', expected_codes: '200' } : {}
+  return pool({ health_monitor: monitorSample({ type, delay: 5, timeout: 2, max_retries: 2, ...http, ...change }) })
+}
 
 const peers: PeersInput = {
   section: '57865debb8b645bca2d2d231c7e011ae_peers',

@@ -35,7 +35,11 @@ export const neutron: Speech = {
           pools: idsOnly(related.pools),
         }
       case 'listener':
-        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: [] }
+        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: idsOnly(related.l7policies) }
+      case 'l7policy':
+        return { ...object, rules: idsOnly(related.rules), status: row.provisioning_status }
+      case 'l7rule':
+        return { ...object, status: row.provisioning_status }
       case 'pool':
         return {
           ...object,
