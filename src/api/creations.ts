@@ -5,7 +5,7 @@ import { chosen, type FlavorData } from '../lbaas/flavor.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberSubnet } from '../lbaas/member.ts'
 import type { Creation } from '../lbaas/nested.ts'
-import { type Provider, providerNamed } from '../lbaas/provider.ts'
+import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
 import type { Dialect } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
 import { choiceOf } from '../store/flavors.ts'
@@ -40,7 +40,7 @@ export async function acceptLoadBalancer(
   const { topology } = options
   const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor } as const
   // Nobody gets a port made for what is refused anyway.
-  rehearse(root, children, termsOf(context, id))
+  refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1)
   const vip = await settleVip(context, tenant, id, fields)
   try {

@@ -99,15 +99,15 @@ export function changeAll(tree: Tree | null, requests: readonly (Request & { new
   return next!
 }
 
-/** Throws Rejected if a load balancer with those children would be refused for another reason than its VIP. */
+/** How a load balancer with those children would look but for its VIP; throws Rejected if it would be refused. */
 export function rehearse(
   root: Omit<CreateLoadBalancer, 'vip'>,
   children: readonly (Request & { new_id?: string })[],
   terms: Terms,
-): void {
+): Tree {
   // As long as the address is not known, nothing can be of the wrong family.
   const vip = { address: null as never, port_id: '', subnet_id: '', network_id: '', subnet_cidr: '' }
-  changeAll(null, [{ ...root, vip: { ...vip, gateway: null, owned: true } }, ...children], terms)
+  return changeAll(null, [{ ...root, vip: { ...vip, gateway: null, owned: true } }, ...children], terms)
 }
 
 function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms: Terms): Tree {

@@ -53,7 +53,7 @@ function gather(
   parent_id?: string,
 ): Creation {
   const nested = gathering.dialect === 'octavia' ? (resource.nested ?? {}) : {}
-  const own = isRecord(body) ? Object.entries(body).filter(([key]) => !(key in nested)) : null
+  const own = isRecord(body) ? Object.entries(body).filter(([key]) => !Object.hasOwn(nested, key)) : null
   const fields = checkFields(resource, 'POST', gathering.dialect, own ? Object.fromEntries(own) : body, known)
   const creation: Creation = {
     new_id: gathering.newId(),
