@@ -8,6 +8,7 @@ import { withFacts } from '../src/controller/with-facts.ts'
 import type { Amphora } from '../src/lbaas/amphora.ts'
 import { change, type Request } from '../src/lbaas/change.ts'
 import type { Topology } from '../src/lbaas/load-balancer.ts'
+import { usual_tls } from '../src/lbaas/tls.ts'
 import type { Tree } from '../src/lbaas/tree.ts'
 import type { Clients } from '../src/providers/amphora/clients.ts'
 import { due, type Ways } from '../src/providers/amphora/flows.ts'
@@ -146,7 +147,14 @@ export class Rig {
   }
 
   #terms(id = `id-${++this.#ids}`) {
-    return { now: '2026-01-01T00:00:00.000Z', id, locking: 'queue' as const, reserved_ips: [], ping_allowed: true }
+    return {
+      now: '2026-01-01T00:00:00.000Z',
+      id,
+      locking: 'queue' as const,
+      reserved_ips: [],
+      ping_allowed: true,
+      tls: usual_tls,
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { Neutron } from '../cloud/neutron.ts'
 import type { Topology } from '../lbaas/load-balancer.ts'
 import type { Provider } from '../lbaas/provider.ts'
 import type { Locking } from '../lbaas/provisioning.ts'
+import type { TlsTerms } from '../lbaas/tls.ts'
 import type { Limits } from '../store/quotas.ts'
 import type { AuthStrategy, Identity } from './identity.ts'
 
@@ -20,6 +21,7 @@ export type ApiOptions = {
   reserved_ips: readonly string[]
   /** May members be asked by an echo (PING)? */
   ping_allowed: boolean
+  tls: TlsTerms
   /** The most rows of one page of a list. */
   pagination_max_limit: number
 }

@@ -8,6 +8,7 @@ import { type CloudAnswer, CloudError, type CloudRequest, type OpenStack } from 
 import { amphora_provider } from '../lbaas/provider.ts'
 import { settle } from '../lbaas/provisioning.ts'
 import { sampleId } from '../lbaas/sample.ts'
+import { usual_tls } from '../lbaas/tls.ts'
 import { openLog } from '../service/log.ts'
 import { openPool } from '../service/postgres.ts'
 import { migrate } from '../store/migrations.ts'
@@ -174,6 +175,7 @@ const defaults: ApiOptions = {
   quotas: { load_balancer: -1, listener: -1, pool: -1, member: -1, health_monitor: -1, l7policy: -1, l7rule: -1 },
   reserved_ips: ['169.254.169.254'],
   ping_allowed: true,
+  tls: usual_tls,
   pagination_max_limit: 1000,
 }
 

@@ -17,6 +17,7 @@ import { checkOptions } from '../../service/options-check.ts'
 import { openPool } from '../../service/postgres.ts'
 import { Stop } from '../../service/stop.ts'
 import { migrate } from '../../store/migrations.ts'
+import { tlsTerms } from '../tls-terms.ts'
 import { amphoraProvider } from './amphora-provider.ts'
 
 const programs = {
@@ -105,6 +106,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
       },
       reserved_ips: ['169.254.169.254'],
       ping_allowed: options.api_settings.allow_ping_health_monitors,
+      tls: tlsTerms(options),
       pagination_max_limit: options.api_settings.pagination_max_limit,
     },
     listen: {
