@@ -24,6 +24,7 @@ const clientPrograms = {
   neutron: 'python3-neutronclient',
   openstack: 'python3-openstackclient',
   nova: 'python3-novaclient',
+  barbican: 'python3-barbicanclient',
 }
 
 if (process.argv[1] && fs.realpathSync(process.argv[1]) === path.join(repository, 'scripts/bootstrap.mjs'))
