@@ -114,6 +114,18 @@ describe('a session', () => {
       { error: { code: 403, message: 'You are not authorized', title: 'Forbidden' } },
       { kind: 'forbidden', code: '' },
     ],
+    [
+      'Barbican',
+      403,
+      { code: 403, title: 'Forbidden', description: 'Secret retrieval attempt not allowed' },
+      { kind: 'forbidden', code: '', message: 'network: Secret retrieval attempt not allowed (req-1)' },
+    ],
+    [
+      'Barbican',
+      406,
+      { code: 406, title: 'Not Acceptable', description: null },
+      { kind: 'rejected', code: '', message: 'network: Not Acceptable (req-1)' },
+    ],
   ])('reads the errors of %s (%i)', async (_service, status, body, expected) => {
     const { os } = await cloud((_request, response) => json(response, status, body))
     const error = await refused(os)

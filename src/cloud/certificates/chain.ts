@@ -44,7 +44,7 @@ export function leafToRoot(leaf: X509Certificate, others: X509Certificate[]): X5
 
 /** The blocks of a PEM text; the words around them are passed over. */
 export function pemBlocks(text: string): { label: string; pem: string; der: Buffer }[] {
-  return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----\s*([A-Za-z0-9+/=\s]*)-----END \1-----/g)].map(
+  return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/g)].map(
     ([, label, body]) => {
       const base64 = body!.replace(/\s/g, '')
       const lines = base64.match(/.{1,64}/g) ?? []
