@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Barbican } from '../../src/cloud/barbican.ts'
 import { pemName, serverPem } from '../../src/cloud/certificates/bundle.ts'
-import { openCertificateStore } from '../../src/cloud/certificates/certificate-store.ts'
+import { admitted, openCertificateStore } from '../../src/cloud/certificates/certificate-store.ts'
 import type { OpenStack } from '../../src/cloud/openstack.ts'
 import { loadOptions } from '../../src/service/options.ts'
 import { type Made, OpenSsl } from '../openssl.ts'
@@ -70,6 +70,16 @@ test('reads what the tenant grants, with the tenant’s token first and its own 
     await store().revoke(ref, tenant)
     await expect(store().read(ref)).rejects.toMatchObject({ kind: 'closed' })
   }
+})
+
+test('admits what a tenant may read, and lets the service in where it is not yet', async () => {
+  const ref = await bundle({ certificate: made.certificate, private_key: made.key })
+  const [demo, admin] = [{ token: await stack.token('demo') }, { token: await stack.token('admin') }]
+  const admit = (tenant: { token: string }) => admitted(store(), ref, tenant, (one, how) => store().read(one, how))
+  expect((await admit(demo)).common_name).toBe('tenant.example')
+  expect((await store().read(ref)).common_name).toBe('tenant.example')
+  // The service may read it by now; another tenant may not make it do so for him.
+  await expect(admit(admin)).rejects.toMatchObject({ kind: 'closed' })
 })
 
 test('reads an authority', async () => {

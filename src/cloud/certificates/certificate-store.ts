@@ -4,6 +4,7 @@ import { Barbican } from '../barbican.ts'
 import type { OpenStack } from '../openstack.ts'
 import { BarbicanStore } from './barbican-store.ts'
 import type { Authority, CertificateBundle } from './bundle.ts'
+import { CertificateError } from './certificate-error.ts'
 import { LocalStore } from './local-store.ts'
 
 /** Rejects with CertificateError for what is wrong with a certificate, with CloudError when the key manager does not
@@ -27,6 +28,25 @@ export type Reading = {
   /** An expired certificate is refused to whoever brings it, and served on where it is in use already: a load balancer
    *  whose certificate has expired must still fail over. */
   accept_expired?: boolean
+}
+
+/** What a tenant brings, checked for him: with his own token first, or he could name another's certificate that the service
+ *  may read; then with the service's, which is let in by his token where it is not yet. `read` is one of the store's. */
+export async function admitted<T>(
+  store: CertificateStore,
+  ref: string,
+  tenant: { token: string; signal?: AbortSignal },
+  read: (ref: string, reading: Reading) => Promise<T>,
+): Promise<T> {
+  const seen = await read(ref, tenant)
+  try {
+    await read(ref, { signal: tenant.signal })
+  } catch (error) {
+    if (!(error instanceof CertificateError && error.kind === 'closed')) throw error
+    await store.grant(ref, tenant)
+    await read(ref, { signal: tenant.signal })
+  }
+  return seen
 }
 
 /** The store of [certificates] certificate_store. `os` is opened for barbican only. */
