@@ -78,7 +78,7 @@ export class BarbicanStore implements CertificateStore {
     try {
       return await call()
     } catch (error) {
-      if (!(error instanceof CloudError)) throw error
+      if (!(error instanceof CloudError) || error.code === 'EndpointNotFound') throw error
       if (error.code === 'NoPayload') throw new CertificateError(ref, 'unusable', 'names a secret without a payload')
       if (error.kind === 'not_found')
         throw new CertificateError(ref, 'missing', 'is not in the key manager, or a secret that it names is not')
