@@ -1,4 +1,5 @@
 /** The forms in which tenants bring certificates, and what is refused with which words; in a folder, with OpenSSL's files. */
+import { spawnSync } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -102,6 +103,17 @@ describe('a certificate', () => {
     ])
     const named = openssl.run('dgst', '-sha1', '-r', openssl.file(leaf.certificate.trim())).toString().slice(0, 40)
     expect(pemName(bundle)).toBe(`${named}.pem`)
+  })
+
+  test.each(['rsa', 'ec', 'ed25519'] as const)('is what haproxy takes, with a key that is %s', async kind => {
+    const { certificate, key } = openssl.certificate('/CN=x', { kind, by: near })
+    const bundle = await store.read(keep({ crt: certificate, key, int: near.certificate + middle.certificate }))
+    const pem = openssl.file(serverPem(bundle).reveal())
+    const configuration = openssl.file(
+      `defaults\n mode http\n timeout client 1s\nfrontend f\n bind 127.0.0.1:8443 ssl crt ${pem}\n`,
+    )
+    const { status, stderr } = spawnSync('haproxy', ['-c', '-f', configuration], { encoding: 'utf8' })
+    expect(status, stderr).toBe(0)
   })
 
   test('shows its key to nobody who prints it', async () => {
