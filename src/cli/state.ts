@@ -6,7 +6,14 @@ import path from 'node:path'
 export type Secrets = { admin: string; demo: string; octavia: string; heartbeat_key: string }
 
 /** Ports of the host's loopback, which are the same inside. */
-export type Ports = { identity: number; image: number; compute: number; network: number; load_balancer: number }
+export type Ports = {
+  identity: number
+  image: number
+  compute: number
+  network: number
+  load_balancer: number
+  key_manager: number
+}
 
 /** Paths of the state folder, and the few small files that are read and written whole. */
 export class State {

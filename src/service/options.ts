@@ -150,6 +150,15 @@ export const declarations = {
     client_ca: text('', "File: the CA that signed the controller's certificate; amphorae accept no other."),
     client_cert: text('', "File: the controller's certificate and key."),
     cert_validity_time: number(2_592_000, 60, 1e9, 'Seconds that an amphora’s certificate is valid.'),
+    certificate_store: choice(
+      ['barbican', 'local'],
+      'barbican',
+      "Where tenants' certificates lie: in the cloud's key manager, or in a folder of this machine.",
+    ),
+    storage_path: text(
+      '/var/lib/octavia/certificates/',
+      'That folder, for local: REF.crt, REF.key and, where there are, REF.int and REF.pass.',
+    ),
   },
 } as const satisfies Record<
   string,
