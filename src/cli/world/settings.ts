@@ -70,7 +70,7 @@ export async function writeOptions(
       heartbeat_timeout: 6,
       health_check_interval: 1,
     },
-    certificates: files,
+    certificates: { ...files, server_certs_key_passphrase: secrets.sealing_key },
   }
   const text = Object.entries(sections).map(([section, options]) =>
     [`[${section}]`, ...Object.entries(options).map(([key, value]) => `${key} = ${JSON.stringify(value)}`), ''].join(
