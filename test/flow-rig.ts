@@ -42,6 +42,7 @@ export class Rig {
       network_id: 'net',
       subnet_cidr: '10.0.0.0/24',
       gateway: null,
+      additional: [],
       owned: true,
     }
     const fields = {
@@ -55,6 +56,9 @@ export class Rig {
       vip_subnet_id: 'subnet',
       vip_network_id: null,
       flavor_id: null,
+      additional_vips: [],
+      vip_qos_policy_id: null,
+      vip_sg_ids: [],
       tags: [],
     }
     this.tree = change(null, { verb: 'create', resource: 'load_balancer', fields, vip, topology }, this.#terms('lb'))

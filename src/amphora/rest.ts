@@ -75,6 +75,14 @@ export type PlugVip = {
   vrrp_ip?: string
   mtu?: number
   host_routes?: Route[]
+  /** On other subnets of the same network. Ours: `vrrp_ip`, the amphora's own address there. */
+  additional_vips?: {
+    ip_address: string
+    subnet_cidr: string
+    gateway: string | null
+    vrrp_ip?: string
+    host_routes?: Route[]
+  }[]
   /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
   topology?: 'SINGLE' | 'ACTIVE_STANDBY'
 }

@@ -128,6 +128,7 @@ function vipOn(port: Port, subnet: Subnet, owned: boolean): Vip {
     network_id: port.network_id,
     subnet_cidr: subnet.cidr,
     gateway: subnet.gateway_ip,
+    additional: [],
     owned,
   }
 }

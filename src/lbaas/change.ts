@@ -7,7 +7,13 @@ import { checkMonitor, completedMonitor, type HealthMonitorPost, type HealthMoni
 import { checkPolicy, completedPolicy, type L7PolicyPost, type L7PolicyPut } from './l7-policy.ts'
 import { checkRule, type L7RulePost, type L7RulePut } from './l7-rule.ts'
 import { checkListener, type ListenerPost, type ListenerPut, listener } from './listener.ts'
-import type { LoadBalancerPost, LoadBalancerPut, Topology, Vip } from './load-balancer.ts'
+import {
+  type LoadBalancerPost,
+  type LoadBalancerPut,
+  refuseForeignCidrs,
+  type Topology,
+  type Vip,
+} from './load-balancer.ts'
 import { checkMember, type MemberPost, type MemberPut, type MemberSubnet } from './member.ts'
 import { checkPool, type PoolPost, type PoolPut, pool } from './pool.ts'
 import { type Locking, refuseLocked } from './provisioning.ts'
@@ -108,7 +114,7 @@ export function rehearse(
   terms: Terms,
 ): Tree {
   // As long as the address is not known, nothing can be of the wrong family.
-  const vip = { address: null as never, port_id: '', subnet_id: '', network_id: '', subnet_cidr: '' }
+  const vip = { address: null as never, port_id: '', subnet_id: '', network_id: '', subnet_cidr: '', additional: [] }
   return changeAll(null, [{ ...root, vip: { ...vip, gateway: null, owned: true } }, ...children], terms)
 }
 
@@ -120,8 +126,11 @@ function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms
     updated_at: terms.now,
   })
   switch (request.resource) {
-    case 'load_balancer':
-      return { ...next, load_balancer: written(next.load_balancer, request.fields) }
+    case 'load_balancer': {
+      const load_balancer = written(next.load_balancer, request.fields)
+      for (const { allowed_cidrs } of next.listeners) refuseForeignCidrs(load_balancer, allowed_cidrs)
+      return { ...next, load_balancer }
+    }
     case 'listener': {
       const fields = written(listenerOf(next, request.id)!, request.fields)
       const row = completedTls(fields, terminates(fields), terms.tls.listener)

@@ -30,6 +30,14 @@ export function createLoadBalancer({ fields, vip, topology, flavor = {} }: Creat
     topology: flavor.loadbalancer_topology ?? topology,
     compute_flavor: flavor.compute_flavor ?? null,
     amp_image_tag: flavor.amp_image_tag ?? null,
+    additional_vips: vip.additional.map(({ subnet_id, address }) => {
+      return { subnet_id, ip_address: address, port_id: vip.port_id }
+    }),
+    vip_vnic_type: 'normal',
+    vip_port_settings: null,
+    vip_subnets: Object.fromEntries(
+      vip.additional.map(({ subnet_id, cidr, gateway }) => [subnet_id, { cidr, gateway }]),
+    ),
     vip_subnet_cidr: vip.subnet_cidr,
     vip_gateway: vip.gateway,
     security_group_id: null,

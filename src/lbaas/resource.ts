@@ -77,7 +77,16 @@ export type Options = {
   only_for?: Readonly<Record<string, readonly string[]>>
   /** What a uuid or a reference names: an object of the tree, of the cloud, or of the certificate store (looked up before
    *  the change). */
-  of?: ResourceName | 'subnet' | 'network' | 'port' | 'certificate' | 'authority' | 'revocations'
+  of?:
+    | ResourceName
+    | 'subnet'
+    | 'network'
+    | 'port'
+    | 'qos_policy'
+    | 'security_group'
+    | 'certificate'
+    | 'authority'
+    | 'revocations'
   min?: number
   max?: number
   /** Longest string, in characters. */

@@ -264,7 +264,19 @@ export const rule_errors = {
   },
   cidr_family: {
     rule: "allowed_cidrs must be of the VIP's family.",
-    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
+    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with all VIPs [${v.vips}] IP version.`),
+  },
+  cidrs_and_groups: {
+    rule: "A tenant's own security groups say who may reach the VIP; allowed_cidrs would say it too.",
+    ...alike('HTTPBadRequest', () => 'Allowed CIDRs are not allowed when using custom VIP Security Groups.'),
+  },
+  twin_subnets: {
+    rule: 'A load balancer has one address of each subnet.',
+    ...alike('HTTPBadRequest', () => 'Duplicate VIP subnet(s) specified. Only one IP can be bound per subnet.'),
+  },
+  vip_networks: {
+    rule: 'All addresses of a load balancer are on one network.',
+    ...alike('HTTPBadRequest', () => 'All VIP subnets must belong to the same network.'),
   },
   no_vip: {
     rule: 'A load balancer needs to be told where its VIP is to be.',

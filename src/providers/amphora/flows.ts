@@ -21,6 +21,7 @@ import { standDown, startListeners, takeOver } from './steps/take-over.ts'
 import { twins } from './steps/twins.ts'
 import { uploadListeners } from './steps/upload-listeners.ts'
 import { releaseVipPort, vipPort } from './steps/vip-port.ts'
+import { vipPorts } from './steps/vip-port-settings.ts'
 import { keepalived, vrrpGroup, vrrpInterface } from './steps/vrrp.ts'
 import { vrrpPort } from './steps/vrrp-port.ts'
 
@@ -34,6 +35,7 @@ export const serve: Flow<Clients> = flow('serve', [
   amphoraRows,
   each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
+  vipPorts,
   each(serving, [uploadListeners]),
   settle,
 ])
