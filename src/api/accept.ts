@@ -22,10 +22,9 @@ import { tables } from '../store/schema.ts'
 import { isContention, type Tx, transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
 import { locate, ownerFor, refuseForeignReferences, standingFor } from './owners.ts'
-import { allow } from './policy.ts'
+import { allow, type Caller, ruleOf } from './policy.ts'
 
 /** What a request asks for: its fields are checked against the declaration, nothing else is. */
 export type Intent =
@@ -49,7 +48,7 @@ export async function accept(
   const owner = await locate(context.pool, caller, dialect, intent)
   if (intent.verb !== 'delete') {
     await refuseForeignReferences(context.pool, caller, dialect, intent, owner.load_balancer_id)
-    refuseForeignProject(caller, intent.fields)
+    refuseForeignProject(caller, intent.resource, intent.fields)
   }
   const request = await completed(context, caller, owner.project_id, intent)
   const tree = await write(context, caller, { ...owner, id, request })
@@ -70,7 +69,7 @@ export async function acceptFailover(
     await write(context, caller, { ...owner, id, request })
     return
   }
-  const standing = await standingFor(context.pool, caller, 'put_failover', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:put_failover', id)
   const { load_balancer_id, project_id } = standing
   if (load_balancer_id !== null)
     await write(context, caller, { load_balancer_id, project_id: project_id!, id, request })
@@ -80,7 +79,7 @@ export async function acceptFailover(
 
 /** Accepts that an amphora go whose making failed. */
 export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
-  const standing = await standingFor(context.pool, caller, 'delete_amphora', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:delete', id)
   const { load_balancer_id, status } = standing
   const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
   if (status !== 'ERROR') throw refused
@@ -105,7 +104,7 @@ async function acceptLoadBalancer(
   const { options, pool } = context
   const project_id = given.project_id || caller.project_id
   if (!project_id) throw new Rejected('missing_project', {})
-  refuseForeignProject(caller, given)
+  refuseForeignProject(caller, 'load_balancer', given)
   allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
   const { provider, flavor } = await settledProvider(context, dialect, given)
   const fields = { ...given, project_id, provider: provider.name }
@@ -222,9 +221,10 @@ function withProject(request: Request, project_id: string): Request {
   return { ...request, fields: { ...request.fields, project_id } } as Request
 }
 
-function refuseForeignProject(caller: Caller, fields: { project_id?: unknown }): void {
-  const named = fields.project_id
-  if (named === undefined || named === '' || named === caller.project_id || caller.rights.write_all) return
+function refuseForeignProject(caller: Caller, resource: TreeResource, fields: { project_id?: unknown }): void {
+  const { project_id: named } = fields
+  if (typeof named !== 'string' || named === '' || named === caller.project_id) return
+  if (caller.may(ruleOf(tables[resource], 'post'), named)) return
   throw new Rejected('foreign_project', {})
 }
 
@@ -235,7 +235,7 @@ function goneMeanwhile(load_balancer_id: string, id: string, request: Request): 
 }
 
 function tenantOf(caller: Caller, project_id: string): Tenant {
-  return { project_id, is_admin: caller.rights.write_all }
+  return { project_id, is_admin: caller.is_admin }
 }
 
 function isBrokenBy(error: unknown, constraint: string): boolean {

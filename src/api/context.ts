@@ -22,6 +22,8 @@ export type ApiOptions = {
   ping_allowed: boolean
   /** The most rows of one page of a list. */
   pagination_max_limit: number
+  /** Rules of the operator's own, over the defaults; null: none. */
+  policy_file: string | null
 }
 
 export type Context = {

@@ -9,7 +9,7 @@ import * as flavors from '../store/flavors.ts'
 import { tables } from '../store/schema.ts'
 import type { Context } from './context.ts'
 import { list, type Query, show } from './list.ts'
-import { allowAdmin, allowReader } from './policy.ts'
+import { allowRule, ruleOf } from './policy.ts'
 import { urlOf } from './routes.ts'
 import type { Speech } from './speech.ts'
 
@@ -25,9 +25,8 @@ export function addFlavors(app: FastifyInstance, context: Context, speech: Speec
 
 function addCollection(app: FastifyInstance, context: Context, speech: Speech, prefix: string, kind: Kind): void {
   const declared = tables[kind]
-  const { singular, plural } = declared
+  const { singular } = declared
   const path = `${prefix}/${declared.path}`
-  const allowRead = kind === 'flavor' ? allowReader : allowAdmin
   const notFound = (id: string) => new Rejected('not_found', { resource: declared.title, id })
   const shown = async (id: string, query: Query = {}) => {
     const object = isUuid(id) ? await show(context, speech, kind, id, query) : null
@@ -36,7 +35,7 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
   }
 
   app.post(path, async (request, reply) => {
-    allowAdmin(request.caller, `create_${singular}`)
+    allowRule(request.caller, ruleOf(declared, 'post'))
     const fields = checkFields(declared, 'POST', speech.dialect, speech.readBody(declared, request.body))
     const created_at = context.clock().toISOString()
     const row = { ...fields, id: randomUUID(), created_at } as Flavor | FlavorProfile
@@ -46,17 +45,17 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
   })
 
   app.get(path, async request => {
-    allowRead(request.caller, `get_${plural}`)
+    allowRule(request.caller, ruleOf(declared, 'get_all'))
     return list(context, request.caller, speech, kind, request.query as Query, urlOf(request))
   })
 
   app.get(`${path}/:id`, async request => {
-    allowRead(request.caller, `get_${singular}`)
+    allowRule(request.caller, ruleOf(declared, 'get_one'))
     return shown(idOf(request), request.query as Query)
   })
 
   app.put(`${path}/:id`, async request => {
-    allowAdmin(request.caller, `update_${singular}`)
+    allowRule(request.caller, ruleOf(declared, 'put'))
     const id = idOf(request)
     const fields: Partial<FlavorProfile> = checkFields(
       declared,
@@ -72,7 +71,7 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
   })
 
   app.delete(`${path}/:id`, async (request, reply) => {
-    allowAdmin(request.caller, `delete_${singular}`)
+    allowRule(request.caller, ruleOf(declared, 'delete'))
     const id = idOf(request)
     if (!isUuid(id) || !(await flavors.remove(context.pool, kind, id))) throw notFound(id)
     return reply.code(204).send()
@@ -84,7 +83,7 @@ function addCapabilities(app: FastifyInstance, { options }: Context, prefix: str
     providerNamed(options.providers, (request.params as { provider: string }).provider)
 
   app.get(`${prefix}/providers/:provider/flavor_capabilities`, async request => {
-    allowAdmin(request.caller, 'get_provider_flavor')
+    allowRule(request.caller, 'provider-flavor:get_all')
     const { name, description } = request.query as Query
     const flavor_capabilities = named(request)
       .flavor_capabilities.map(one => ({ name: one.name, description: one.description }))
@@ -93,7 +92,7 @@ function addCapabilities(app: FastifyInstance, { options }: Context, prefix: str
   })
 
   app.get(`${prefix}/providers/:provider/availability_zone_capabilities`, async request => {
-    allowAdmin(request.caller, 'get_provider_availability_zone')
+    allowRule(request.caller, 'provider-availability-zone:get_all')
     named(request)
     return { availability_zone_capabilities: [] }
   })

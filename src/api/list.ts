@@ -4,8 +4,7 @@ import { shown, wireName } from '../lbaas/resource.ts'
 import { type Listed, type ListQuery, listColumns, page, relations } from '../store/lists.ts'
 import { tables } from '../store/schema.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
-import { allow } from './policy.ts'
+import { allow, type Caller, ruleOf } from './policy.ts'
 import type { Related, Speech } from './speech.ts'
 
 export type Query = Readonly<Record<string, string | string[] | undefined>>
@@ -26,11 +25,11 @@ export async function list(
   url: URL,
   within: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, unknown>> {
-  const { rights } = caller
-  // What belongs to no project is for all to see whom its route lets through.
-  const is_shared = !('project_id' in tables[resource].fields)
-  const reads_all = is_shared || rights.read_all || (resource === 'member' && rights.read_members)
-  if (!reads_all) allow(caller, speech.dialect, 'read', tables[resource], '', { project_id: caller.project_id ?? '' })
+  const declared = tables[resource]
+  // What belongs to no project, or below one parent, is for all to see whom its route lets through.
+  const is_settled = !('project_id' in declared.fields) || Object.keys(within).length > 0
+  const reads_all = is_settled || caller.may(ruleOf(declared, 'get_all-global'), null)
+  if (!reads_all) allow(caller, speech.dialect, 'list', declared, '', caller)
   const asked: ListQuery = {
     filters: { ...filtersOf(speech, resource, query), ...fixed(within) },
     tags: 'tags' in tables[resource].fields ? tagsOf(query) : no_tags,

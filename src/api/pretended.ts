@@ -175,6 +175,7 @@ const defaults: ApiOptions = {
   reserved_ips: ['169.254.169.254'],
   ping_allowed: true,
   pagination_max_limit: 1000,
+  policy_file: null,
 }
 
 function caller(port: number): Call {

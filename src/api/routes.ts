@@ -10,9 +10,9 @@ import * as statistics from '../store/statistics.ts'
 import * as trees from '../store/trees.ts'
 import { accept, type Intent } from './accept.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
 import { list, type Query, show } from './list.ts'
 import { ownerFor } from './owners.ts'
+import type { Caller, Deed } from './policy.ts'
 import type { Related, Speech } from './speech.ts'
 
 declare module 'fastify' {
@@ -51,13 +51,13 @@ function addResource(
 
   app.get(path, async request => {
     const query = request.query as Query
-    const within = await withinPool(context, speech, resource, request)
+    const within = await withinPool(context, speech, resource, request, 'list')
     return list(context, request.caller, speech, resource, query, urlOf(request), within)
   })
 
   app.get(`${path}/:id`, async request => {
     const { id } = request.params as Params
-    const within = await withinPool(context, speech, resource, request)
+    const within = await withinPool(context, speech, resource, request, 'read')
     if (resource !== 'member') await ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, id)
     const object = await show(context, speech, resource, id, request.query as Query, within)
     if (!object) throw notFound(declared, request.params as Params)
@@ -81,11 +81,11 @@ function addResource(
 
 /** The tree of statuses, and what passed through. */
 function addReports(app: FastifyInstance, context: Context, speech: Speech, prefix: string): void {
-  const readable = (request: FastifyRequest, resource: 'load_balancer' | 'listener') =>
-    ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, (request.params as Params).id)
+  const readable = (request: FastifyRequest, deed: Deed, resource: 'load_balancer' | 'listener') =>
+    ownerFor(context.pool, request.caller, speech.dialect, deed, resource, (request.params as Params).id)
 
   const statuses = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'status', 'load_balancer')
     const tree = await trees.read(context.pool, load_balancer_id)
     if (!tree) throw notFound(tables.load_balancer, request.params as Params)
     return reply.send(speech.showStatuses(statusTree(tree)))
@@ -94,11 +94,11 @@ function addReports(app: FastifyInstance, context: Context, speech: Speech, pref
   app.get(`${prefix}/loadbalancers/:id/statuses`, statuses)
 
   app.get(`${prefix}/loadbalancers/:id/stats`, async request => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'statistics', 'load_balancer')
     return { stats: await statistics.ofLoadBalancer(context.pool, load_balancer_id) }
   })
   app.get(`${prefix}/listeners/:id/stats`, async request => {
-    await readable(request, 'listener')
+    await readable(request, 'statistics', 'listener')
     return { stats: await statistics.ofListener(context.pool, (request.params as Params).id) }
   })
 }
@@ -141,13 +141,12 @@ async function withinPool(
   speech: Speech,
   resource: TreeResource,
   request: FastifyRequest,
+  deed: Deed,
 ): Promise<Record<string, string>> {
   if (resource !== 'member') return {}
   const { pool_id } = request.params as Params
-  const { rights } = request.caller
-  // Other services may read members without seeing the pool.
-  const caller = rights.read_members ? { ...request.caller, rights: { ...rights, read_all: true } } : request.caller
-  await ownerFor(context.pool, caller, speech.dialect, 'read', 'pool', pool_id)
+  // The members' rule, not the pool's: other services may read members without seeing the pool.
+  await ownerFor(context.pool, request.caller, speech.dialect, deed, 'pool', pool_id, 'member')
   return { pool_id }
 }
 

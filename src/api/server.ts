@@ -23,6 +23,7 @@ import { addDiscovery } from './discovery.ts'
 import { addFlavors } from './flavors.ts'
 import { Identity } from './identity.ts'
 import { addOpenapi } from './openapi.ts'
+import { Policy } from './policy/policy-file.ts'
 import { addQuotas } from './quotas.ts'
 import { addRoutes } from './routes.ts'
 import type { Speech } from './speech.ts'
@@ -33,6 +34,8 @@ export type Endpoint = { fd: number } | { host: string; port: number }
 export type Api = {
   /** Where the dialects can be reached, in the order that was asked for. */
   addresses: { octavia: net.AddressInfo[]; neutron: net.AddressInfo[] }
+  /** What each dialect answers, e.g. `GET /v2.0/lbaas/pools/:id`. */
+  routes: { octavia: string[]; neutron: string[] }
   /** Lets requests that are being answered end, and closes. */
   close: () => Promise<void>
 }
@@ -56,7 +59,8 @@ export async function startApi(given: {
   if (options.auth_strategy === 'noauth')
     for (const endpoint of [...listen.octavia, ...listen.neutron])
       if ('host' in endpoint && !isLoopback(endpoint.host)) throw openToAll(endpoint.host)
-  const identity = new Identity(cloud, options.auth_strategy, clock)
+  const policy = new Policy(options.policy_file, log)
+  const identity = new Identity(cloud, options.auth_strategy, policy, clock)
   const context: Context = { pool, neutron: new Neutron(cloud), identity, options, log, clock }
   const opened: { app: FastifyInstance; servers: http.Server[] }[] = []
   const close = async () => {
@@ -65,28 +69,29 @@ export async function startApi(given: {
     await Promise.all(opened.map(one => one.app.close()))
   }
   const open = async (speech: Speech, endpoints: readonly Endpoint[]) => {
-    const app = await appOf(context, speech)
+    const { app, routes } = await appOf(context, speech)
     const servers: http.Server[] = []
     opened.push({ app, servers })
     for (const endpoint of endpoints) servers.push(await listening(app, endpoint))
     const addresses = servers.map(server => server.address() as net.AddressInfo)
     if (options.auth_strategy === 'noauth')
       for (const { address } of addresses) if (!isLoopback(address)) throw openToAll(address)
-    return addresses
+    return { addresses, routes }
   }
   try {
-    const addresses = {
-      octavia: await open(octavia, listen.octavia),
-      neutron: await open(neutronLbaas, listen.neutron),
+    const [first, second] = [await open(octavia, listen.octavia), await open(neutronLbaas, listen.neutron)]
+    return {
+      addresses: { octavia: first.addresses, neutron: second.addresses },
+      routes: { octavia: first.routes, neutron: second.routes },
+      close,
     }
-    return { addresses, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function appOf(context: Context, speech: Speech): Promise<FastifyInstance> {
+async function appOf(context: Context, speech: Speech): Promise<{ app: FastifyInstance; routes: string[] }> {
   const app: FastifyInstance = fastify({
     loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -95,6 +100,10 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
     frameworkErrors: (error, request, reply) =>
       sayError(context, speech, error, request as FastifyRequest, reply as FastifyReply),
+  })
+  const routes: string[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    if (method !== 'HEAD') routes.push(`${method} ${url}`)
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -123,7 +132,7 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)
   await app.ready()
-  return app
+  return { app, routes }
 }
 
 /** Every error in the dialect's form. What is not a refusal is logged whole and answered with its id alone. */
