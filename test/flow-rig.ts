@@ -50,6 +50,7 @@ export class Rig {
       vip_subnet_id: 'subnet',
       vip_network_id: null,
       flavor_id: null,
+      availability_zone: null,
       tags: [],
     }
     this.tree = change(null, { verb: 'create', resource: 'load_balancer', fields, vip, topology }, this.#terms('lb'))

@@ -5,22 +5,21 @@ import pg from 'pg'
 import { amphora } from '../lbaas/amphora.ts'
 import { change, type Request } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import { chosen, type FlavorData } from '../lbaas/flavor.ts'
 import { assertInvariants } from '../lbaas/invariants.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberPost } from '../lbaas/member.ts'
-import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
+import { providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
 import type { Dialect, TreeResource } from '../lbaas/resource.ts'
 import { memberOf, type Tree } from '../lbaas/tree.ts'
 import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
-import { choiceOf } from '../store/flavors.ts'
 import * as journal from '../store/journal.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
 import { isContention, type Tx, transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
+import { chosenFor, goneChoice } from './choices.ts'
 import type { Context } from './context.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
 import { locate, ownerFor, refuseForeignReferences, standingFor } from './owners.ts'
@@ -106,37 +105,21 @@ async function acceptLoadBalancer(
   if (!project_id) throw new Rejected('missing_project', {})
   refuseForeignProject(caller, 'load_balancer', given)
   allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
-  const { provider, flavor } = await settledProvider(context, dialect, given)
+  const { provider, flavor, zone } = await chosenFor(context, dialect, given)
   const fields = { ...given, project_id, provider: provider.name }
   refuseWithoutVip(fields)
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1) // before a port is made for nothing
-  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
+  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields, zone)
   const { topology } = options
-  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology, flavor }
+  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology, flavor, zone }
   try {
     return await write(context, caller, { load_balancer_id: null, project_id, id, request })
   } catch (error) {
     // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
     // fail too, the reservation's age does.
     if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
-    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: given.flavor_id! })
-    throw error
+    throw (error instanceof pg.DatabaseError && goneChoice(error, given)) || error
   }
-}
-
-/** Who is to serve it, and what its flavor says. */
-async function settledProvider(
-  { pool, options }: Context,
-  dialect: Dialect,
-  { provider, flavor_id }: LoadBalancerPost,
-): Promise<{ provider: Provider; flavor: FlavorData }> {
-  if (flavor_id === null)
-    return { provider: providerNamed(options.providers, provider || options.default_provider), flavor: {} }
-  const choice = await choiceOf(pool, flavor_id)
-  if (!choice) throw new Rejected('flavor_unknown', { id: flavor_id })
-  if (dialect === 'neutron' && provider !== '') throw new Rejected('flavor_provider', { flavor: flavor_id, provider })
-  const { data, ...found } = chosen(choice, provider, options.providers)
-  return { provider: found.provider, flavor: data }
 }
 
 /** The request with what the cloud says about what it names. */

@@ -1,7 +1,9 @@
 /** What every request of the API works with. */
 import type { FastifyBaseLogger } from 'fastify'
 import type pg from 'pg'
+import type { Glance } from '../cloud/glance.ts'
 import type { Neutron } from '../cloud/neutron.ts'
+import type { Nova } from '../cloud/nova.ts'
 import type { Topology } from '../lbaas/load-balancer.ts'
 import type { Provider } from '../lbaas/provider.ts'
 import type { Locking } from '../lbaas/provisioning.ts'
@@ -22,6 +24,8 @@ export type ApiOptions = {
   ping_allowed: boolean
   /** The most rows of one page of a list. */
   pagination_max_limit: number
+  /** Only images of this project count; null: of any. */
+  amp_image_owner_id: string | null
   /** Rules of the operator's own, over the defaults; null: none. */
   policy_file: string | null
 }
@@ -29,6 +33,8 @@ export type ApiOptions = {
 export type Context = {
   pool: pg.Pool
   neutron: Neutron
+  nova: Nova
+  glance: Glance
   identity: Identity
   options: ApiOptions
   log: FastifyBaseLogger

@@ -1,6 +1,6 @@
 /** Lists and single objects: the query string in the dialect's words to a page of the store, and back. */
 import { Rejected } from '../lbaas/errors.ts'
-import { shown, wireName } from '../lbaas/resource.ts'
+import { keyOf, shown, wireName } from '../lbaas/resource.ts'
 import { type Listed, type ListQuery, listColumns, page, relations } from '../store/lists.ts'
 import { tables } from '../store/schema.ts'
 import type { Context } from './context.ts'
@@ -40,29 +40,29 @@ export async function list(
     page_reverse: /^(true|1)$/i.test(values(query.page_reverse)[0] ?? ''),
   }
   const found = await page(context.pool, resource, asked)
-  const { plural } = tables[resource]
+  const { plural, links: links_key = `${plural}_links` } = declared
   const objects = await shownRows(context, speech, resource, found.rows)
   const links = [
-    ...(found.has_next ? [link('next', url, asked, found.rows.at(-1))] : []),
-    ...(found.has_previous ? [link('previous', url, asked, found.rows[0])] : []),
+    ...(found.has_next ? [link('next', url, asked, found.rows.at(-1)?.[keyOf(declared)])] : []),
+    ...(found.has_previous ? [link('previous', url, asked, found.rows[0]?.[keyOf(declared)])] : []),
   ]
   return {
     [plural]: objects.map(object => projected(object, query)),
-    ...(links.length || speech.always_links ? { [`${plural}_links`]: links } : {}),
+    ...(links.length || speech.always_links ? { [links_key]: links } : {}),
   }
 }
 
-/** One object as the dialect shows it; null when it is gone. The caller must have been allowed to see it. */
+/** One object, by its key, as the dialect shows it; null when it is gone. The caller must have been allowed to see it. */
 export async function show(
   context: Context,
   speech: Speech,
   resource: Listed,
-  id: string,
+  key: string,
   query: Query,
   within: Readonly<Record<string, string>> = {},
 ): Promise<Record<string, unknown> | null> {
   const one: ListQuery = {
-    filters: { id: [id], ...fixed(within) },
+    filters: { [keyOf(tables[resource])]: [key], ...fixed(within) },
     tags: no_tags,
     project_id: null,
     sort: [],
@@ -170,15 +170,10 @@ function projected(object: Record<string, unknown>, query: Query): Record<string
   return Object.fromEntries(Object.entries(object).filter(([name]) => wanted.includes(name)))
 }
 
-function link(
-  rel: 'next' | 'previous',
-  url: URL,
-  query: ListQuery,
-  row: Record<string, unknown> | undefined,
-): { rel: string; href: string } {
+function link(rel: 'next' | 'previous', url: URL, query: ListQuery, key: unknown): { rel: string; href: string } {
   const href = new URL(url)
   href.searchParams.set('limit', String(query.limit))
-  href.searchParams.set('marker', String(row?.id ?? query.marker))
+  href.searchParams.set('marker', String(key ?? query.marker))
   if (rel === 'previous') href.searchParams.set('page_reverse', 'True')
   else href.searchParams.delete('page_reverse')
   return { rel, href: href.href }

@@ -12,7 +12,9 @@ import {
   LogController,
 } from 'fastify'
 import type pg from 'pg'
+import { Glance } from '../cloud/glance.ts'
 import { Neutron } from '../cloud/neutron.ts'
+import { Nova } from '../cloud/nova.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { addAmphorae } from './amphorae.ts'
@@ -20,8 +22,8 @@ import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
-import { addFlavors } from './flavors.ts'
 import { Identity } from './identity.ts'
+import { addOffers } from './offers.ts'
 import { addOpenapi } from './openapi.ts'
 import { Policy } from './policy/policy-file.ts'
 import { addQuotas } from './quotas.ts'
@@ -61,7 +63,8 @@ export async function startApi(given: {
       if ('host' in endpoint && !isLoopback(endpoint.host)) throw openToAll(endpoint.host)
   const policy = new Policy(options.policy_file, log)
   const identity = new Identity(cloud, options.auth_strategy, policy, clock)
-  const context: Context = { pool, neutron: new Neutron(cloud), identity, options, log, clock }
+  const clients = { neutron: new Neutron(cloud), nova: new Nova(cloud), glance: new Glance(cloud) }
+  const context: Context = { pool, ...clients, identity, options, log, clock }
   const opened: { app: FastifyInstance; servers: http.Server[] }[] = []
   const close = async () => {
     const servers = opened.flatMap(one => one.servers)
@@ -127,7 +130,7 @@ async function appOf(context: Context, speech: Speech): Promise<{ app: FastifyIn
   if (speech.dialect === 'octavia') {
     addQuotas(app, context, speech)
     addAmphorae(app, context, speech)
-    addFlavors(app, context, speech)
+    addOffers(app, context, speech)
   }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)

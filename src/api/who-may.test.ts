@@ -64,6 +64,8 @@ const octavia_only: Record<string, Kind> = {
   'GET providers/:provider/availability_zone_capabilities': 'administrate',
   ...tenants('flavors', 'read offers', 'administrate'),
   ...tenants('flavorprofiles', 'administrate', 'administrate'),
+  ...tenants('availabilityzones', 'read offers', 'administrate', ':name'),
+  ...tenants('availabilityzoneprofiles', 'administrate', 'administrate'),
 }
 /** Answered without a token. */
 const open = {
@@ -87,11 +89,12 @@ beforeAll(async () => {
   const made = async (token: string, path: string, body: object) => {
     const answer = await api.octavia('POST', path, body, { token })
     expect(answer).toMatchObject({ status: 201 })
-    return String(Object.values(answer.body as Record<string, { id: string }>)[0]!.id)
+    const [object] = Object.values(answer.body as Record<string, { id?: string; name: string }>)
+    return object!.id ?? object!.name
   }
-  const { flavorprofiles, flavors } = bodies
-  const profile = await made('admin', '/flavorprofiles', flavorprofiles!({}))
-  const flavor = await made('admin', '/flavors', flavors!({ flavorprofiles: profile }))
+  const offered: Record<string, string> = {}
+  for (const path of ['flavorprofiles', 'flavors', 'availabilityzoneprofiles', 'availabilityzones'])
+    offered[path] = await made('admin', `/${path}`, bodies[path]!(offered))
   for (const [project, token] of [
     [demo, 'demo'],
     [other, 'other'],
@@ -102,7 +105,7 @@ beforeAll(async () => {
       const at = path === 'members' ? `pools/${has.pools}/members` : path
       has[path] = await made(token, `/${at}`, bodies[path]!(has))
     }
-    Object.assign(has, { flavors: flavor, flavorprofiles: profile, amphorae: randomUUID() })
+    Object.assign(has, { ...offered, amphorae: randomUUID() })
     await transaction(api.pool, async tx => {
       const tree = (await trees.loadForUpdate(tx, has.loadbalancers!))!
       const row = { id: has.amphorae!, load_balancer_id: has.loadbalancers!, created_at: '2026-01-01T00:00:00.000Z' }
@@ -126,9 +129,19 @@ const bodies: Record<string, (has: Record<string, string>) => object> = {
   members: has => ({ member: { address: '10.9.9.9', protocol_port: port(), subnet_id: has.subnet } }),
   flavors: has => ({ flavor: { name: randomUUID(), flavor_profile_id: has.flavorprofiles } }),
   flavorprofiles: () => ({ flavorprofile: { name: 'p', provider_name: 'amphora', flavor_data: '{}' } }),
+  availabilityzoneprofiles: () => ({
+    availability_zone_profile: { name: 'p', provider_name: 'amphora', availability_zone_data: '{}' },
+  }),
+  availabilityzones: has => ({
+    availability_zone: { name: randomUUID(), availability_zone_profile_id: has.availabilityzoneprofiles },
+  }),
   quotas: () => ({ quota: { pool: 50 } }),
 }
-const singulars: Record<string, string> = { ...singularsOf(Object.keys(bodies)), quotas: 'quota' }
+/** Of collections whose singular is more than their plural without its s. */
+const singulars: Record<string, string> = {
+  availabilityzones: 'availability_zone',
+  availabilityzoneprofiles: 'availability_zone_profile',
+}
 let ports = 1_000
 const port = () => ++ports
 
@@ -199,22 +212,23 @@ function ask(dialect: 'octavia' | 'neutron', route: string, token: string, proje
     .replace(':pool_id', has.pools!)
     .replace(':project_id', project)
     .replace(':provider', 'amphora')
-    .replace(':id', has[collection] ?? 'none')
+    .replace(/:(id|name)$|:id/, has[collection] ?? 'none')
   const is_write = method === 'POST' || method === 'PUT'
   // of an update only the root is there, and nothing changes
-  const body = method === 'POST' ? bodies[collection]!(has) : { [singulars[collection]!]: {} }
+  const body =
+    method === 'POST' ? bodies[collection]!(has) : { [singulars[collection] ?? collection.replace(/s$/, '')]: {} }
   const sent = is_write && !path.endsWith('/failover') ? body : undefined
   return api[dialect](method, `=${url}`, sent, { token })
 }
 
 /** Six routes of a collection. */
-function tenants(path: string, read: Kind = 'read', write: Kind = 'write'): Record<string, Kind> {
+function tenants(path: string, read: Kind = 'read', write: Kind = 'write', key = ':id'): Record<string, Kind> {
   return {
     [`GET ${path}`]: read,
     [`POST ${path}`]: write,
-    [`GET ${path}/:id`]: read,
-    [`PUT ${path}/:id`]: write,
-    [`DELETE ${path}/:id`]: write,
+    [`GET ${path}/${key}`]: read,
+    [`PUT ${path}/${key}`]: write,
+    [`DELETE ${path}/${key}`]: write,
   }
 }
 
@@ -223,10 +237,6 @@ function placed(prefix: string, rows: Record<string, Kind>): [string, Kind][] {
     const [method, path] = route.split(' ')
     return [`${method} ${new URL(`http://x${prefix}/${path}`).pathname}`, kind]
   })
-}
-
-function singularsOf(collections: string[]): Record<string, string> {
-  return Object.fromEntries(collections.map(name => [name, name.replace(/s$/, '')]))
 }
 
 function readTable(text: string): (kind: Kind, token: Token) => string {

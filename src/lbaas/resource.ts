@@ -15,10 +15,16 @@ export type Resource<F extends Fields = Fields> = {
   plural: string
   /** The part of the path; members hang below pools. */
   path: string
+  /** The field that tells its objects apart, and is in their paths; id unless said otherwise. */
+  key?: string
+  /** The key of a list's links where it is not the plural's. */
+  links?: string
   fields: F
 }
 
-export type ResourceName = TreeResource | 'amphora' | 'quota' | 'flavor' | 'flavor_profile'
+export type ResourceName = TreeResource | 'amphora' | 'quota' | OfferedResource
+/** What administrators offer, and the profiles behind. */
+export type OfferedResource = 'flavor' | 'flavor_profile' | 'availability_zone' | 'availability_zone_profile'
 /** Those that a tenant makes, and that make up a tree. */
 export type TreeResource = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor'
 export type Dialect = 'octavia' | 'neutron'
@@ -261,6 +267,10 @@ export function accepted(field: Field, method: 'POST' | 'PUT', dialect: Dialect)
 export function shown(field: Field, dialect: Dialect): boolean {
   const by_default = stateOf(field) !== 'fact' && stateOf(field) !== 'request'
   return speaks(field, dialect) && !field.options.secret && (field.options.shown ?? by_default)
+}
+
+export function keyOf(resource: Resource): string {
+  return resource.key ?? 'id'
 }
 
 export function wireName(name: string, field: Field): string {

@@ -33,6 +33,7 @@ beforeEach(async () => {
         vip_subnet_id: null,
         vip_network_id: ids[0]!,
         flavor_id: null,
+        availability_zone: null,
         tags: [],
       }
       const terms = {

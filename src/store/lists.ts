@@ -4,7 +4,7 @@ import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
 import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import { type Field, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
+import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 
 /** What there are lists of. */
@@ -19,7 +19,7 @@ export type ListQuery = {
   sort: readonly { column: string; descending: boolean }[]
   /** The most rows of a page. */
   limit: number
-  /** The id of the row that the page begins after (in reverse: ends before). */
+  /** The key of the row that the page begins after (in reverse: ends before). */
   marker: string | null
   page_reverse: boolean
 }
@@ -51,7 +51,7 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
   const order = [
     ...query.sort,
     { column: 'created_at', descending: false },
-    { column: 'id', descending: false },
+    { column: keyOf(tables[resource]), descending: false },
   ].filter((one, i, all) => all.findIndex(other => other.column === one.column) === i)
   const directed = order.map(one => ({ ...one, descending: one.descending !== query.page_reverse }))
   const conditions = [...scope, ...filterConditions(sql, resource, query), ...tagConditions(sql, query.tags)]
@@ -188,11 +188,12 @@ async function markerRow(
   columns: string[],
 ): Promise<Record<string, unknown>> {
   const refused = new Rejected('bad_list_option', { option: 'pagination marker', value: String(marker) })
-  if (!isUuid(marker!)) throw refused
+  const key = keyOf(tables[resource])
+  if (!(key === 'id' ? isUuid(marker!) : isStorable(marker!))) throw refused
   const { rows } = await pool.query(
     `select ${columns.map(column => `${expression(resource, column)} as ${column}`).join(', ')}
      from ${source(resource)}
-     where o.id = $1 ${project_id === null ? '' : 'and o.project_id = $2'}`,
+     where o.${key} = $1 ${project_id === null ? '' : 'and o.project_id = $2'}`,
     project_id === null ? [marker] : [marker, project_id],
   )
   if (!rows[0]) throw refused

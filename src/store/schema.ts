@@ -1,5 +1,6 @@
 /** The tables as the declarations have them: columns, their types, and rows in both directions. */
 import { amphora } from '../lbaas/amphora.ts'
+import { availabilityZone, availabilityZoneProfile } from '../lbaas/availability-zone.ts'
 import { flavor, flavorProfile } from '../lbaas/flavor.ts'
 import { healthMonitor } from '../lbaas/health-monitor.ts'
 import { listener } from '../lbaas/listener.ts'
@@ -22,6 +23,8 @@ export const tables: Readonly<Record<ResourceName, Resource>> = {
   quota,
   flavor,
   flavor_profile: flavorProfile,
+  availability_zone: availabilityZone,
+  availability_zone_profile: availabilityZoneProfile,
 }
 
 const pg_types: Readonly<Record<FieldKind, string>> = {
