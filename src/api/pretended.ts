@@ -133,6 +133,7 @@ export type Call = (
 ) => Promise<Answer>
 
 export type Setting = {
+  api: Api
   pool: pg.Pool
   cloud: PretendedCloud
   options: ApiOptions

@@ -5,8 +5,10 @@ import { Rejected } from '../lbaas/errors.ts'
 import { quota } from '../lbaas/quota.ts'
 import * as quotas from '../store/quotas.ts'
 import type { Context } from './context.ts'
+import { list, type Query } from './list.ts'
 import type { RuleName } from './policy/rules.ts'
 import { allowRule, type Caller } from './policy.ts'
+import { urlOf } from './routes.ts'
 import type { Speech } from './speech.ts'
 
 export function addQuotas(app: FastifyInstance, context: Context, speech: Speech): void {
@@ -14,11 +16,11 @@ export function addQuotas(app: FastifyInstance, context: Context, speech: Speech
   for (const prefix of speech.prefixes) {
     app.get(`${prefix}/quotas`, async request => {
       const { caller } = request
-      const is_global = caller.may('quota:get_all-global', null)
-      if (!is_global) allowRule(caller, 'quota:get_all')
-      const all = await quotas.list(pool, options.quotas)
-      const seen = is_global ? all : all.filter(one => one.project_id === caller.project_id)
-      return { quotas: seen.map(({ project_id, ...limits }) => ({ project_id, ...shown(limits) })), quotas_links: [] }
+      const ofRow = (row: Record<string, unknown>) => ({
+        project_id: row.project_id,
+        ...shown(quotas.limitsIn(row, options.quotas)),
+      })
+      return list(context, caller, speech, 'quota', request.query as Query, urlOf(request), {}, ofRow)
     })
     app.get(`${prefix}/quotas/defaults`, async request => {
       allowRule(request.caller, 'quota:get_defaults')

@@ -9,6 +9,7 @@ export const quota = resource({
   singular: 'quota',
   plural: 'quotas',
   path: 'quotas',
+  key: 'project_id',
   fields: {
     project_id: string({ post: false, doc: 'The project that it is for.' }),
     load_balancer: integer({ ...limit, doc: 'Load balancers; null for the default, -1 for no limit.' }),

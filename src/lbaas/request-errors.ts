@@ -102,7 +102,7 @@ export const request_errors = {
   },
   bad_filter: {
     rule: 'There is no such field to filter by.',
-    octavia: [400, v => `Unknown argument: "${v.name}"`],
+    octavia: [400, () => 'One or more arguments are either duplicate or invalid'],
     neutron: bad(v => `['${v.name}'] is invalid attribute for filtering`),
   },
   bad_list_option: {

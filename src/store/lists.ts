@@ -8,10 +8,10 @@ import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 
 /** What there are lists of. */
-export type Listed = Exclude<ResourceName, 'quota'>
+export type Listed = ResourceName
 
 export type ListQuery = {
-  /** Column to its values, of which one must equal. */
+  /** Column, or relation, to its values, of which one must equal, or be there. */
   filters: Readonly<Record<string, readonly string[]>>
   tags: { all: string[]; any: string[]; not_all: string[]; not_any: string[] }
   /** Null: those of all projects. */
@@ -31,16 +31,27 @@ export type Page = {
   has_previous: boolean
 }
 
-/** The columns that a list can be filtered and sorted by. */
+/** The columns that a list can be filtered by; by all that are one value it can be sorted too. */
 export function listColumns(resource: Listed): Map<string, Field> {
   return new Map(
     Object.entries(tables[resource].fields).filter(
-      ([, field]) =>
-        stateOf(field) !== 'request' &&
-        (stateOf(field) !== 'fact' || field.options.shown === true) &&
-        !['map', 'list', 'record'].includes(field.kind),
+      ([, field]) => stateOf(field) !== 'request' && (stateOf(field) !== 'fact' || field.options.shown === true),
     ),
   )
+}
+
+export function isSortable({ kind }: Field): boolean {
+  return !['map', 'list', 'record'].includes(kind)
+}
+
+/** What belongs to an object, or uses it: relation to the table and its column that names the object. */
+export const related: Partial<Record<Listed, Record<string, readonly [table: string, column: string]>>> = {
+  load_balancer: { listeners: ['listener', 'load_balancer_id'], pools: ['pool', 'load_balancer_id'] },
+  pool: {
+    listeners: ['listener', 'default_pool_id'],
+    members: ['member', 'pool_id'],
+    health_monitors: ['health_monitor', 'pool_id'],
+  },
 }
 
 /** One page of rows, as the domain has them (members with their load balancer's id). */
@@ -50,7 +61,7 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
   if (resource === 'amphora') scope.push(`o.status <> 'DELETED'`) // kept for a while, and not shown
   const order = [
     ...query.sort,
-    { column: 'created_at', descending: false },
+    ...('created_at' in tables[resource].fields ? [{ column: 'created_at', descending: false }] : []),
     { column: keyOf(tables[resource]), descending: false },
   ].filter((one, i, all) => all.findIndex(other => other.column === one.column) === i)
   const directed = order.map(one => ({ ...one, descending: one.descending !== query.page_reverse }))
@@ -86,20 +97,12 @@ export async function relations(
   resource: Listed,
   ids: readonly string[],
 ): Promise<Record<string, Map<string, string[]>>> {
-  const statements: Partial<Record<Listed, Record<string, string>>> = {
-    load_balancer: {
-      listeners: 'select load_balancer_id as of, id from lbaas.listener where load_balancer_id = any($1)',
-      pools: 'select load_balancer_id as of, id from lbaas.pool where load_balancer_id = any($1)',
-    },
-    pool: {
-      listeners: 'select default_pool_id as of, id from lbaas.listener where default_pool_id = any($1)',
-      members: 'select pool_id as of, id from lbaas.member where pool_id = any($1)',
-      health_monitors: 'select pool_id as of, id from lbaas.health_monitor where pool_id = any($1)',
-    },
-  }
   const found: Record<string, Map<string, string[]>> = {}
-  for (const [relation, statement] of Object.entries(statements[resource] ?? {})) {
-    const { rows } = await pool.query<{ of: string; id: string }>(`${statement} order by created_at, id`, [ids])
+  for (const [relation, [table, column]] of Object.entries(related[resource] ?? {})) {
+    const { rows } = await pool.query<{ of: string; id: string }>(
+      `select ${column} as of, id from lbaas.${table} where ${column} = any($1) order by created_at, id`,
+      [ids],
+    )
     const map = new Map<string, string[]>()
     for (const row of rows) map.set(row.of, [...(map.get(row.of) ?? []), row.id])
     found[relation] = map
@@ -139,10 +142,15 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
   const columns = listColumns(resource)
   const types = new Map(columnsOf(tables[resource]).map(column => [column.name, column.type]))
   return Object.entries(filters).map(([column, values]) => {
+    const relation = related[resource]?.[column]
+    if (relation)
+      return `o.id in (select ${relation[1]} from lbaas.${relation[0]} where id = any(${sql.value(values.filter(isUuid))}::uuid[]))`
     const field = columns.get(column)
     if (!field) throw new Error(`${resource} has no ${column} to filter by`)
     const wanted = values.map(value => comparable(field, value)).filter(value => value !== undefined)
     const type = types.get(column) ?? 'text'
+    // of a list one element must equal
+    if (field.kind === 'list') return `o.${column} ?| ${sql.value(wanted)}::text[]`
     if (field.kind === 'time') return `date_trunc('second', o.${column}) = any(${sql.value(wanted)}::timestamptz[])`
     return `${expression(resource, column)} = any(${sql.value(wanted)}::${type}[])`
   })
@@ -152,7 +160,9 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
 function comparable(field: Field, value: string): string | number | boolean | undefined {
   switch (field.kind) {
     case 'integer':
-      return /^-?\d{1,9}$/.test(value) ? Number(value) : undefined
+      return /^-?\d{1,10}$/.test(value) && Math.abs(Number(value)) <= 2_147_483_647 ? Number(value) : undefined
+    case 'decimal':
+      return /^\d{1,9}(\.\d{1,9})?$/.test(value) ? Number(value) : undefined
     case 'boolean':
       return /^(true|1)$/i.test(value) ? true : /^(false|0)$/i.test(value) ? false : undefined
     case 'uuid':
@@ -161,12 +171,26 @@ function comparable(field: Field, value: string): string | number | boolean | un
       return canonicalAddress(value) ?? undefined
     case 'cidr':
       return canonicalCidr(value) ?? undefined
+    case 'list':
+      return comparable(field.options.each!, value)
+    case 'map':
+    case 'record':
+      return isJson(value) ? value : undefined
     case 'time': {
       const instant = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)
       return Number.isNaN(instant.getTime()) ? undefined : `${instant.toISOString().slice(0, 19)}Z`
     }
     default:
       return isStorable(value) ? value : undefined
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return isStorable(text) && !text.includes('\\u0000')
+  } catch {
+    return false
   }
 }
 

@@ -11,7 +11,6 @@ export const neutron: Speech = {
   dialect: 'neutron',
   prefixes: ['/v2.0/lbaas'],
   always_links: false,
-  refuses_unknown_filters: true,
   aliases: { tenant_id: 'project_id' },
 
   readBody(resource, body) {
