@@ -192,7 +192,7 @@ export const pool: Request = {
 export const member = (address: string, network_id: string): Request => ({
   verb: 'create',
   resource: 'member',
-  pool_id: 'pool',
+  parent_id: 'pool',
   fields: {
     name: '',
     project_id: 'p',

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AmphoraStatus, newAmphora } from '../lbaas/amphora.ts'
 import { transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
-import { apiForTests, applyAll, subnet } from './pretended.ts'
+import { apiForTests, applyAll, demo, subnet } from './pretended.ts'
 
 const api = apiForTests()
 const admin = { token: 'admin' }
@@ -96,12 +96,14 @@ describe('amphorae', () => {
     ['?status=READY', () => [spare]],
     ['?loadbalancer_id=LB', () => [master, backup]],
     ['?lb_network_ip=192.168.0.7', () => [master]],
-    ['?certificate=secret&tags=x', () => [master, backup, spare]],
-    ['?tenant_id=x', () => [master, backup, spare]],
+    ['?tags=x', () => [master, backup, spare]],
+    ['?tenant_id=x', () => []],
+    [`?project_id=${demo}`, () => [master, backup]],
   ])('are listed: %s', async (query, expected) => {
     const path = `${amphorae}${query.replace('LB', lb)}`
     const { body } = await api.octavia('GET', path, undefined, admin)
     expect(new Set((body as Rows).amphorae!.map(one => one.id))).toEqual(new Set(expected()))
+    expect(await api.octavia('GET', `${amphorae}?certificate=x`, undefined, admin)).toMatchObject({ status: 400 })
   })
 
   test('are listed in order, by pages, under both prefixes', async () => {

@@ -1,5 +1,4 @@
 /** What a load balancer that is to be made has chosen of what administrators offer. */
-import type pg from 'pg'
 import { chosenZone, type ZoneData } from '../lbaas/availability-zone.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { chosenFlavor, type FlavorData } from '../lbaas/flavor.ts'
@@ -8,6 +7,7 @@ import { type Provider, providerNamed } from '../lbaas/provider.ts'
 import type { Dialect } from '../lbaas/resource.ts'
 import { choiceOf } from '../store/offers.ts'
 import type { Context } from './context.ts'
+import { isBrokenBy } from './write.ts'
 
 export type Chosen = { provider: Provider; flavor: FlavorData; zone: ZoneData }
 
@@ -22,10 +22,10 @@ export async function chosenFor(context: Context, dialect: Dialect, fields: Load
   return { provider, flavor, zone: chosenZone(choice, provider, options.providers) }
 }
 
-/** What a load balancer's row would refer to is gone: see the names of the constraints. Null: it is something else. */
-export function goneChoice({ constraint }: pg.DatabaseError, fields: LoadBalancerPost): Rejected | null {
-  if (constraint === 'load_balancer_flavor') return new Rejected('flavor_unknown', { id: fields.flavor_id! })
-  return constraint === 'load_balancer_availability_zone' ? new Rejected('zone_unknown', {}) : null
+/** What was chosen is gone meanwhile; null: the error is another. */
+export function goneChoice(error: unknown, { flavor_id }: LoadBalancerPost): Rejected | null {
+  if (isBrokenBy(error, 'load_balancer_flavor')) return new Rejected('flavor_unknown', { id: flavor_id! })
+  return isBrokenBy(error, 'load_balancer_availability_zone') ? new Rejected('zone_unknown', {}) : null
 }
 
 async function providerFor(

@@ -117,6 +117,8 @@ function columnsByName(speech: Speech, resource: Listed, filtering: boolean): Ma
     if (plural !== undefined && filtering) names.set(column, column).set(plural, column)
     if (shown(field, speech.dialect) || plural !== undefined) names.set(wireName(column, field), column)
   }
+  // amphorae are the service's, and yet are asked for by whom they serve
+  if (filtering && resource === 'amphora') names.set('project_id', 'project_id')
   if (filtering)
     for (const relation of Object.keys(related[resource] ?? {})) {
       names.set(relation, relation)

@@ -24,7 +24,9 @@ const collections: Record<string, Collection> = {
   listeners: { path: 'listeners', table: 'listener', own: `${own_id}, 'protocol_port', 1000 + n` },
   pools: { path: 'pools', table: 'pool', own: own_id },
   healthmonitors: { path: 'healthmonitors', table: 'health_monitor', own: `${own_id}, 'pool_id', ${free_pool}` },
-  members: { path: 'pools/:pool_id/members', table: 'member', own: `${own_id}, 'protocol_port', 1000 + n` },
+  members: { path: 'pools/:parent_id/members', table: 'member', own: `${own_id}, 'protocol_port', 1000 + n` },
+  l7policies: { path: 'l7policies', table: 'l7policy', own: `${own_id}, 'position', 1 + n` },
+  rules: { path: 'l7policies/:parent_id/rules', table: 'l7rule', own: own_id },
   amphorae: { path: '../octavia/amphorae', table: 'amphora', own: own_id },
   flavors: { path: 'flavors', table: 'flavor', own: `${own_id}, 'name', 'name ' || n` },
   flavorprofiles: { path: 'flavorprofiles', table: 'flavor_profile', own: own_id },
@@ -42,7 +44,10 @@ const without_table = ['providers']
 
 const made: Record<string, string> = {}
 let pool = ''
-const urlOf = ({ path }: Collection) => `=${new URL(`http://x/v2.0/lbaas/${path.replace(':pool_id', pool)}`).pathname}`
+const urlOf = ({ path }: Collection) => {
+  const parent = path.startsWith('pools') ? pool : made.l7policies!
+  return `=${new URL(`http://x/v2.0/lbaas/${path.replace(':parent_id', parent)}`).pathname}`
+}
 const get = (url: string, call = api.octavia) => call('GET', url, undefined, admin)
 const plural = (name: string) => (name === 'amphorae' ? 'amphorae' : name)
 const rowsOf = (answer: Answer, name: string) => {
@@ -78,6 +83,10 @@ beforeAll(async () => {
   await post('/healthmonitors', { healthmonitor: monitor })
   const address = { address: '10.0.0.21', monitor_address: '10.0.0.22', monitor_port: 81, subnet_id: subnet }
   made.members = await post(`/pools/${pool}/members`, { member: { ...address, protocol_port: 80, backup: true } })
+  const l7policy = { listener_id: made.listeners, action: 'REDIRECT_TO_URL', redirect_url: 'http://a.example' }
+  await post('/l7policies', { l7policy: { ...l7policy, description: 'd', tags: ['a'] } })
+  const rule = { type: 'HEADER', key: 'k', compare_type: 'EQUAL_TO', value: 'v' }
+  await post(`/l7policies/${made.l7policies}/rules`, { rule })
   const flavor = { name: 'p', provider_name: 'amphora', flavor_data: '{}' }
   const flavor_profile_id = await post('/flavorprofiles', { flavorprofile: flavor })
   await post('/flavors', { flavor: { name: 'f', description: 'd', flavor_profile_id } })
@@ -99,7 +108,7 @@ beforeAll(async () => {
 test('every list of the running API is tried here', () => {
   // what has one object below it by GET, or ends with links
   const routes = api.api.routes.octavia.filter(route =>
-    /^GET \/v2.0\/(lbaas|octavia)\/[^:]*(:pool_id\/\w+)?$/.test(route),
+    /^GET \/v2.0\/(lbaas|octavia)\/[^:]*(:parent_id\/\w+)?$/.test(route),
   )
   const known = [...names.map(name => collections[name]!.path), ...without_table, 'quotas/defaults']
   expect(routes.toSorted()).toEqual(
@@ -113,7 +122,7 @@ describe('every field that is shown', () => {
     const [row] = rowsOf(await get(urlOf(collection)), name)
     const tried: string[] = []
     for (const [field, value] of Object.entries(row!)) {
-      if (value === null || field === 'l7policies' || field === 'tags') continue
+      if (value === null || field === 'tags') continue
       for (const one of asked(value)) {
         const url = `${urlOf(collection)}?${field}=${encodeURIComponent(one)}`
         expect([field, rowsOf(await get(url), name)]).toEqual([field, [row]])
@@ -136,12 +145,12 @@ describe('every field that is shown', () => {
   }
 
   test('in Neutron’s dialect too', async () => {
-    for (const name of ['loadbalancers', 'listeners', 'pools', 'members', 'healthmonitors']) {
+    for (const name of ['loadbalancers', 'listeners', 'pools', 'members', 'healthmonitors', 'l7policies', 'rules']) {
       const collection = collections[name]!
       const [row] = rowsOf(await get(urlOf(collection), api.neutron), name)
       for (const [field, value] of Object.entries(row!)) {
         // a record shows here only the parts that Neutron knew
-        if (value === null || field === 'l7policies' || field === 'session_persistence') continue
+        if (value === null || field === 'session_persistence') continue
         for (const one of asked(value))
           expect([field, rowsOf(await get(`${urlOf(collection)}?${field}=${one}`, api.neutron), name)]).toEqual([
             field,
@@ -158,6 +167,8 @@ describe('every field that is shown', () => {
     ['pools', 'listener_id', 'listeners'],
     ['pools', 'healthmonitor_id', 'healthmonitors'],
     ['healthmonitors', 'pool_id', 'pools'],
+    ['listeners', 'l7policies', 'l7policies'],
+    ['l7policies', 'listener_id', 'listeners'],
     ['loadbalancers', 'pools', 'pools'],
     ['amphorae', 'loadbalancer_id', 'loadbalancers'],
   ])('%s by %s', async (name, field, of) => {
@@ -196,7 +207,11 @@ describe('with 100 rows', () => {
         await api.pool.query(
           `update lbaas.${table} set created_at = created_at + (ascii(ctid::text) % 3) * interval '1 s'`,
         )
-      if (['load_balancer', 'listener', 'pool', 'health_monitor', 'member', 'amphora'].includes(table))
+      if (
+        ['load_balancer', 'listener', 'pool', 'health_monitor', 'member', 'l7policy', 'l7rule', 'amphora'].includes(
+          table,
+        )
+      )
         await api.pool.query(
           `update lbaas.${table} set updated_at = case when random() < 0.4 then null
              else created_at + floor(random() * 4) * interval '1 s' end`,
@@ -213,7 +228,7 @@ describe('with 100 rows', () => {
     expect(few[name]).toBeLessThanOrEqual(6)
   })
 
-  test.each(['loadbalancers', 'listeners', 'pools', 'members', 'healthmonitors'])(
+  test.each(['loadbalancers', 'listeners', 'pools', 'members', 'healthmonitors', 'l7policies', 'rules'])(
     '%s: in Neutron’s too',
     async name => {
       const url = urlOf(collections[name]!)

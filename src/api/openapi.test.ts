@@ -91,7 +91,10 @@ test('the document is served to anyone, and names every collection', async () =>
   const { status, body } = await api.octavia('GET', '=/openapi.json', undefined, { token: '' })
   expect(status).toBe(200)
   const { paths } = body as { paths: Record<string, Record<string, unknown>> }
-  const collections = ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'pools/{pool_id}/members']
+  const collections = ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'l7policies'].concat([
+    'l7policies/{l7policy_id}/rules',
+    'pools/{pool_id}/members',
+  ])
   const pairs = (names: string[]) => names.flatMap(path => [`/v2.0/lbaas/${path}`, `/v2.0/lbaas/${path}/{id}`])
   expect(Object.keys(paths)).toEqual([
     ...pairs([...collections, 'flavors', 'flavorprofiles']),

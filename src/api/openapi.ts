@@ -12,10 +12,12 @@ export function addOpenapi(app: FastifyInstance, speech: Speech): void {
 }
 
 function openapi(dialect: Dialect, prefix: string): JsonSchema {
-  const { load_balancer, listener, pool, health_monitor, member, flavor, flavor_profile, amphora } = tables
+  const { load_balancer, listener, pool, health_monitor, member, l7policy, l7rule, flavor, flavor_profile, amphora } =
+    tables
   const at = (one: Resource): [Resource, string] => [one, `${prefix}/${one.path}`]
   const collections = [
-    ...[load_balancer, listener, pool, health_monitor].map(at),
+    ...[load_balancer, listener, pool, health_monitor, l7policy].map(at),
+    [l7rule, `${prefix}/l7policies/{l7policy_id}/rules`] as const,
     [member, `${prefix}/pools/{pool_id}/members`] as const,
     ...(dialect === 'octavia' ? [flavor, flavor_profile].map(at) : []),
   ]

@@ -190,7 +190,7 @@ const defaults: ApiOptions = {
   topology: 'SINGLE',
   providers: [amphora_provider],
   default_provider: 'amphora',
-  quotas: { load_balancer: -1, listener: -1, pool: -1, member: -1, health_monitor: -1 },
+  quotas: { load_balancer: -1, listener: -1, pool: -1, member: -1, health_monitor: -1, l7policy: -1, l7rule: -1 },
   reserved_ips: ['169.254.169.254'],
   ping_allowed: true,
   pagination_max_limit: 1000,

@@ -39,14 +39,17 @@ const both_dialects: Record<string, Kind> = {
   ...tenants('listeners'),
   ...tenants('pools'),
   ...tenants('healthmonitors'),
-  ...tenants('pools/:pool_id/members'),
-  'GET pools/:pool_id/members': 'read members',
+  ...tenants('pools/:parent_id/members'),
+  'GET pools/:parent_id/members': 'read members',
+  ...tenants('l7policies'),
+  ...tenants('l7policies/:parent_id/rules'),
   'GET loadbalancers/:id/status': 'read',
   'GET loadbalancers/:id/statuses': 'read',
   'GET loadbalancers/:id/stats': 'read',
   'GET listeners/:id/stats': 'read',
 }
 const octavia_only: Record<string, Kind> = {
+  'PUT pools/:parent_id/members': 'write',
   'PUT loadbalancers/:id/failover': 'administrate',
   'GET quotas': 'read quotas',
   'GET quotas/defaults': 'read defaults',
@@ -101,8 +104,8 @@ beforeAll(async () => {
   ] as const) {
     const has = objects[project]!
     Object.assign(has, { subnet: project === demo ? subnet : foreign_subnet, quotas: project })
-    for (const path of ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'members']) {
-      const at = path === 'members' ? `pools/${has.pools}/members` : path
+    for (const path of ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'members', 'l7policies', 'rules']) {
+      const at = below[path] ? `${below[path]}/${has[below[path]]}/${path}` : path
       has[path] = await made(token, `/${at}`, bodies[path]!(has))
     }
     Object.assign(has, { ...offered, amphorae: randomUUID() })
@@ -127,6 +130,8 @@ const bodies: Record<string, (has: Record<string, string>) => object> = {
     healthmonitor: { pool_id: has.pools, type: 'TCP', delay: 5, timeout: 3, max_retries: 2 },
   }),
   members: has => ({ member: { address: '10.9.9.9', protocol_port: port(), subnet_id: has.subnet } }),
+  l7policies: has => ({ l7policy: { listener_id: has.listeners, action: 'REJECT' } }),
+  rules: () => ({ rule: { type: 'PATH', compare_type: 'EQUAL_TO', value: '/x' } }),
   flavors: has => ({ flavor: { name: randomUUID(), flavor_profile_id: has.flavorprofiles } }),
   flavorprofiles: () => ({ flavorprofile: { name: 'p', provider_name: 'amphora', flavor_data: '{}' } }),
   availabilityzoneprofiles: () => ({
@@ -137,8 +142,12 @@ const bodies: Record<string, (has: Record<string, string>) => object> = {
   }),
   quotas: () => ({ quota: { pool: 50 } }),
 }
+/** What hangs below what. */
+const below: Record<string, string> = { members: 'pools', rules: 'l7policies' }
+
 /** Of collections whose singular is more than their plural without its s. */
 const singulars: Record<string, string> = {
+  l7policies: 'l7policy',
   availabilityzones: 'availability_zone',
   availabilityzoneprofiles: 'availability_zone_profile',
 }
@@ -209,12 +218,13 @@ function ask(dialect: 'octavia' | 'neutron', route: string, token: string, proje
   const has = objects[project]!
   const collection = path.split('/').findLast(part => part in bodies || part === 'amphorae') ?? ''
   const url = path
-    .replace(':pool_id', has.pools!)
+    .replace(':parent_id', has[below[collection]!] ?? 'none')
     .replace(':project_id', project)
     .replace(':provider', 'amphora')
     .replace(/:(id|name)$|:id/, has[collection] ?? 'none')
   const is_write = method === 'POST' || method === 'PUT'
   // of an update only the root is there, and nothing changes
+  if (method === 'PUT' && path.endsWith('/members')) return api[dialect](method, `=${url}`, { members: [] }, { token })
   const body =
     method === 'POST' ? bodies[collection]!(has) : { [singulars[collection] ?? collection.replace(/s$/, '')]: {} }
   const sent = is_write && !path.endsWith('/failover') ? body : undefined

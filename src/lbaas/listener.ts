@@ -30,6 +30,8 @@ export const listener = resource({
   singular: 'listener',
   plural: 'listeners',
   path: 'listeners',
+  parent: { field: 'load_balancer_id', of: 'load_balancer' },
+  nested: { default_pool: { of: 'pool', many: false }, l7policies: { of: 'l7policy', many: true } },
   fields: {
     ...identity,
     description,
@@ -37,6 +39,7 @@ export const listener = resource({
       wire: 'loadbalancer_id',
       null: true,
       shown: false,
+      rendered: false,
       of: 'load_balancer',
       doc: 'The load balancer that it belongs to.',
     }),
@@ -53,7 +56,13 @@ export const listener = resource({
       change: true,
       doc: 'Most connections at a time; -1 for no limit of its own.',
     }),
-    default_pool_id: uuid({ null: true, change: true, of: 'pool', doc: 'The pool that requests go to.' }),
+    default_pool_id: uuid({
+      null: true,
+      change: true,
+      rendered: false,
+      of: 'pool',
+      doc: 'The pool that requests go to.',
+    }),
     insert_headers: map({
       default: {},
       change: true,
@@ -138,7 +147,19 @@ export function checkListener(tree: Tree, row: Listener): void {
   refuseMisplaced(listener, row)
   checkHeaders(row)
   refuseForeignCidrs(tree.load_balancer, row.allowed_cidrs)
-  if (row.default_pool_id !== null) checkDefaultPool(tree, row, row.default_pool_id)
+  if (row.default_pool_id === null) return
+  if (row.protocol === 'PROMETHEUS') throw new Rejected('prometheus_children', {})
+  refuseUnfitPool(tree, row.protocol, row.default_pool_id)
+}
+
+/** Refuses a pool that a listener of that protocol cannot send to. */
+export function refuseUnfitPool(tree: Tree, protocol: ListenerProtocol, pool_id: string): void {
+  const pool = tree.pools.find(one => one.id === pool_id)
+  if (!pool) throw new Rejected('pool_elsewhere', { pool_id, load_balancer_id: tree.load_balancer.id })
+  if (pool.provisioning_status === 'PENDING_DELETE')
+    throw new Rejected('immutable', { resource: 'Pool', id: pool_id, state: pool.provisioning_status })
+  if (!pool_protocols[protocol].includes(pool.protocol))
+    throw new Rejected('protocol_mismatch', { listener: protocol, pool: pool.protocol })
 }
 
 /** The smallest peer port that no other listener of the load balancer has. */
@@ -156,14 +177,4 @@ function checkHeaders(row: Listener): void {
     if (value !== 'true' && value !== 'false')
       throw new Rejected('invalid_option', { value, option: `insert_headers ${name}`, field: 'insert_headers' })
   }
-}
-
-function checkDefaultPool(tree: Tree, row: Listener, pool_id: string): void {
-  if (row.protocol === 'PROMETHEUS') throw new Rejected('prometheus_pool', {})
-  const pool = tree.pools.find(one => one.id === pool_id)
-  if (!pool) throw new Rejected('pool_elsewhere', { pool_id, load_balancer_id: tree.load_balancer.id })
-  if (pool.provisioning_status === 'PENDING_DELETE')
-    throw new Rejected('immutable', { resource: 'Pool', id: pool_id, state: pool.provisioning_status })
-  if (!pool_protocols[row.protocol].includes(pool.protocol))
-    throw new Rejected('protocol_mismatch', { listener: row.protocol, pool: pool.protocol })
 }

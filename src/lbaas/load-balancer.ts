@@ -26,6 +26,7 @@ export const loadBalancer = resource({
   singular: 'loadbalancer',
   plural: 'loadbalancers',
   path: 'loadbalancers',
+  nested: { pools: { of: 'pool', many: true }, listeners: { of: 'listener', many: true } },
   fields: {
     ...identity,
     description,

@@ -23,6 +23,8 @@ export const pool = resource({
   singular: 'pool',
   plural: 'pools',
   path: 'pools',
+  parent: { field: 'load_balancer_id', of: 'load_balancer' },
+  nested: { members: { of: 'member', many: true }, healthmonitor: { of: 'health_monitor', many: false } },
   fields: {
     ...identity,
     description,
@@ -30,6 +32,7 @@ export const pool = resource({
       wire: 'loadbalancer_id',
       null: true,
       shown: false,
+      rendered: false,
       of: 'load_balancer',
       doc: 'The load balancer that it belongs to.',
     }),

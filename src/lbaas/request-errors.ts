@@ -12,6 +12,11 @@ export const request_errors = {
     octavia: [404, v => `Member ${v.id} not found.`],
     neutron: [404, 'MemberNotFoundForPool', v => `Member ${v.id} could not be found in pool ${v.pool_id}`],
   },
+  rule_not_found: {
+    rule: 'The L7 policy has no such rule.',
+    octavia: [404, v => `L7 Rule ${v.id} not found.`],
+    neutron: [404, 'RuleNotFoundForL7Policy', v => `Rule ${v.id} could not be found in l7 policy ${v.l7policy_id}.`],
+  },
   path_not_found: {
     rule: 'There is nothing at this path.',
     octavia: [404, () => 'The resource could not be found.'],

@@ -2,6 +2,8 @@
 import { change, type Request, type Terms } from './change.ts'
 import { checkFields } from './check.ts'
 import { type HealthMonitorPost, healthMonitor } from './health-monitor.ts'
+import { type L7PolicyPost, l7policy } from './l7-policy.ts'
+import { type L7RulePost, l7rule } from './l7-rule.ts'
 import { type ListenerPost, listener } from './listener.ts'
 import { type LoadBalancerPost, loadBalancer, type Vip } from './load-balancer.ts'
 import { type MemberPost, type MemberSubnet, member } from './member.ts'
@@ -65,7 +67,7 @@ export const creates = {
   member: (pool_id: string, body: object = {}, subnet: MemberSubnet | null = sample_subnet): Request => ({
     verb: 'create',
     resource: 'member',
-    pool_id,
+    parent_id: pool_id,
     fields: fields<MemberPost>(member, {
       address: '10.0.0.21',
       protocol_port: 80,
@@ -86,6 +88,17 @@ export const creates = {
       max_retries: 2,
       ...body,
     }),
+  }),
+  policy: (listener_id: string, body: object = {}): Request => ({
+    verb: 'create',
+    resource: 'l7policy',
+    fields: fields<L7PolicyPost>(l7policy, { listener_id, name: 'policy1', action: 'REJECT', ...body }),
+  }),
+  rule: (l7policy_id: string, body: object = {}): Request => ({
+    verb: 'create',
+    resource: 'l7rule',
+    parent_id: l7policy_id,
+    fields: fields<L7RulePost>(l7rule, { type: 'PATH', compare_type: 'STARTS_WITH', value: '/old', ...body }),
   }),
 }
 

@@ -45,6 +45,8 @@ export const declarations = {
     default_pool_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_member_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_health_monitor_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_l7policy_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_l7rule_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
   },
   controller_worker: {
     amp_image_tag: text('amphora', 'Amphorae boot from the newest active image that carries this tag.'),

@@ -44,16 +44,6 @@ export function isSortable({ kind }: Field): boolean {
   return !['map', 'list', 'record'].includes(kind)
 }
 
-/** What belongs to an object, or uses it: relation to the table and its column that names the object. */
-export const related: Partial<Record<Listed, Record<string, readonly [table: string, column: string]>>> = {
-  load_balancer: { listeners: ['listener', 'load_balancer_id'], pools: ['pool', 'load_balancer_id'] },
-  pool: {
-    listeners: ['listener', 'default_pool_id'],
-    members: ['member', 'pool_id'],
-    health_monitors: ['health_monitor', 'pool_id'],
-  },
-}
-
 /** One page of rows, as the domain has them (members with their load balancer's id). */
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
@@ -98,9 +88,9 @@ export async function relations(
   ids: readonly string[],
 ): Promise<Record<string, Map<string, string[]>>> {
   const found: Record<string, Map<string, string[]>> = {}
-  for (const [relation, [table, column]] of Object.entries(related[resource] ?? {})) {
+  for (const [relation, { from, by }] of Object.entries(related[resource] ?? {})) {
     const { rows } = await pool.query<{ of: string; id: string }>(
-      `select ${column} as of, id from lbaas.${table} where ${column} = any($1) order by created_at, id`,
+      `${from === 'pool_user' ? pool_users : ''} select ${by} as of, id from ${from} where ${by} = any($1) order by created_at, id`,
       [ids],
     )
     const map = new Map<string, string[]>()
@@ -109,6 +99,27 @@ export async function relations(
   }
   return found
 }
+
+/** Whose ids an object shows, and lists are filtered by: the rows of a table that name it in a field. */
+export const related: Partial<Record<Listed, Record<string, { from: string; by: string }>>> = {
+  load_balancer: {
+    listeners: { from: 'lbaas.listener', by: 'load_balancer_id' },
+    pools: { from: 'lbaas.pool', by: 'load_balancer_id' },
+  },
+  listener: { l7policies: { from: 'lbaas.l7policy', by: 'listener_id' } },
+  pool: {
+    listeners: { from: 'pool_user', by: 'pool_id' },
+    members: { from: 'lbaas.member', by: 'pool_id' },
+    health_monitors: { from: 'lbaas.health_monitor', by: 'pool_id' },
+  },
+  l7policy: { rules: { from: 'lbaas.l7rule', by: 'l7policy_id' } },
+}
+
+/** The listeners that send to pools, by default or by a policy. */
+const pool_users = `with pool_user as (
+  select default_pool_id as pool_id, id, created_at from lbaas.listener
+  union select p.redirect_pool_id, l.id, l.created_at from lbaas.l7policy p join lbaas.listener l on l.id = p.listener_id
+)`
 
 /** A statement's parameters, numbered as they come. */
 class Sql {
@@ -142,9 +153,14 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
   const columns = listColumns(resource)
   const types = new Map(columnsOf(tables[resource]).map(column => [column.name, column.type]))
   return Object.entries(filters).map(([column, values]) => {
+    if (column === 'project_id' && resource === 'amphora')
+      return `o.load_balancer_id in (select id from lbaas.load_balancer where project_id = any(${sql.value(values.filter(isStorable))}))`
     const relation = related[resource]?.[column]
-    if (relation)
-      return `o.id in (select ${relation[1]} from lbaas.${relation[0]} where id = any(${sql.value(values.filter(isUuid))}::uuid[]))`
+    if (relation) {
+      const { from, by } = relation
+      const users = `${from === 'pool_user' ? pool_users : ''} select ${by} from ${from}`
+      return `o.id in (${users} where id = any(${sql.value(values.filter(isUuid))}::uuid[]))`
+    }
     const field = columns.get(column)
     if (!field) throw new Error(`${resource} has no ${column} to filter by`)
     const wanted = values.map(value => comparable(field, value)).filter(value => value !== undefined)

@@ -4,7 +4,10 @@ import { Rejected } from '../lbaas/errors.ts'
 import { tables } from './schema.ts'
 import type { Tx } from './transaction.ts'
 
-const quota_resources = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor'] as const
+const quota_resources = [
+  ...(['load_balancer', 'listener', 'pool', 'member', 'health_monitor'] as const),
+  ...(['l7policy', 'l7rule'] as const),
+]
 export type QuotaResource = (typeof quota_resources)[number]
 
 /** The most objects of each kind; -1 is no limit. */

@@ -5,32 +5,28 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../digest.ts'
+import type { L7PolicyInput, L7RuleInput } from './l7.ts'
 import { words } from './language.ts'
 import { type ListenerInput, type MemberInput, type PeersInput, type PoolInput, renderListener } from './listener.ts'
 import type { MonitorInput } from './monitor.ts'
+import {
+  type Change,
+  listenerSample,
+  memberSample,
+  monitorSample,
+  policySample,
+  poolSample,
+  ruleSample,
+} from './sample.ts'
 
-const member = (n: number, change: Partial<MemberInput> = {}): MemberInput => ({
-  id: `00000000-0000-4000-8000-00000000000${n}`,
-  admin_state_up: true,
-  address: `10.0.0.${10 + n}`,
-  protocol_port: 80,
-  weight: 1,
-  backup: false,
-  ...change,
-})
+const member = (n: number, change: Change<MemberInput> = {}): MemberInput =>
+  memberSample({ id: `00000000-0000-4000-8000-00000000000${n}`, address: `10.0.0.${10 + n}`, ...change })
 
-const pool = (change: Partial<PoolInput> = {}): PoolInput => ({
-  id: 'aaaaaaaa-0000-4000-8000-000000000001',
-  admin_state_up: true,
-  protocol: 'HTTP',
-  lb_algorithm: 'ROUND_ROBIN',
-  session_persistence: null,
-  members: [member(1), member(2)],
-  ...change,
-})
+const pool = (change: Change<PoolInput> = {}): PoolInput =>
+  poolSample({ id: 'aaaaaaaa-0000-4000-8000-000000000001', members: [member(1), member(2)], ...change })
 
 const input = (
-  listener: Partial<ListenerInput['listener']> = {},
+  listener: Change<ListenerInput['listener']> = {},
   default_pool: PoolInput | null = pool(),
   load_balancer: Partial<ListenerInput['load_balancer']> = {},
 ): ListenerInput => ({
@@ -41,40 +37,14 @@ const input = (
     admin_state_up: true,
     ...load_balancer,
   },
-  listener: {
-    id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    protocol_port: 80,
-    connection_limit: -1,
-    insert_headers: {},
-    allowed_cidrs: null,
-    timeout_client_data: 50_000,
-    timeout_member_connect: 5_000,
-    timeout_member_data: 50_000,
-    timeout_tcp_inspect: 0,
-    ...listener,
-  },
+  listener: listenerSample({ id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae', ...listener }),
   default_pool,
 })
 
-const monitor = (type: string, change: Partial<MonitorInput> = {}): PoolInput =>
-  pool({
-    health_monitor: {
-      admin_state_up: true,
-      type,
-      delay: 5,
-      timeout: 2,
-      max_retries: 2,
-      max_retries_down: 3,
-      http_method: type.startsWith('HTTP') ? 'GET' : null,
-      url_path: type.startsWith('HTTP') ? '/' : null,
-      expected_codes: type.startsWith('HTTP') ? '200' : null,
-      domain_name: null,
-      http_version: null,
-      ...change,
-    },
-  })
+const monitor = (type: string, change: Change<MonitorInput> = {}): PoolInput => {
+  const http = type.startsWith('HTTP') ? { http_method: 'GET', url_path: '/', expected_codes: '200' } : {}
+  return pool({ health_monitor: monitorSample({ type, delay: 5, timeout: 2, max_retries: 2, ...http, ...change }) })
+}
 
 const peers: PeersInput = {
   section: '57865debb8b645bca2d2d231c7e011ae_peers',
@@ -166,6 +136,62 @@ const cases: Record<string, ListenerInput> = {
     ...input({}, pool({ session_persistence: { type: 'HTTP_COOKIE', cookie_name: null } })),
     peers,
   },
+  ...l7Cases(),
+}
+
+/** One policy for each action and kind of rule, and what does not count. */
+function l7Cases(): Record<string, ListenerInput> {
+  const rule = (n: number, change: Change<L7RuleInput>) =>
+    ruleSample({ id: `00000000-0000-4000-9000-00000000000${n}`, value: 'x', ...change })
+  const policy = (n: number, change: Change<L7PolicyInput>) =>
+    policySample({ id: `00000000-0000-4000-a000-00000000000${n}`, rules: [rule(n, {})], ...change })
+  const other = pool({ id: 'aaaaaaaa-0000-4000-8000-000000000002', members: [member(3)] })
+  const of = (l7policies: L7PolicyInput[], redirect_pools = [other], change = {}) => ({
+    ...input(change),
+    l7policies,
+    redirect_pools,
+  })
+  const kinds = [
+    rule(1, { type: 'HOST_NAME', compare_type: 'EQUAL_TO', value: 'www.example.org' }),
+    rule(2, { type: 'PATH', compare_type: 'REGEX', value: '^/(a|b)[0-9]{1,2}$' }),
+    rule(3, { type: 'FILE_TYPE', compare_type: 'EQUAL_TO', value: 'jpg' }),
+    rule(4, { type: 'FILE_TYPE', compare_type: 'REGEX', value: 'jpe?g$' }),
+    rule(5, { type: 'HEADER', compare_type: 'CONTAINS', key: 'X-A', value: 'b' }),
+    rule(6, { type: 'COOKIE', compare_type: 'ENDS_WITH', key: 'sid', value: 'c', invert: true }),
+  ]
+  const tls = [
+    rule(1, { type: 'SSL_CONN_HAS_CERT', compare_type: 'EQUAL_TO', value: 'True' }),
+    rule(2, { type: 'SSL_VERIFY_RESULT', compare_type: 'EQUAL_TO', value: '0', invert: true }),
+    rule(3, { type: 'SSL_DN_FIELD', compare_type: 'STARTS_WITH', key: 'CN', value: 'a' }),
+  ]
+  const redirect = { action: 'REDIRECT_TO_POOL', redirect_pool_id: other.id }
+  const url = { action: 'REDIRECT_TO_URL', redirect_url: 'https://e.org/%20?a=b#c', redirect_http_code: 301 }
+  return {
+    'l7-actions': of([
+      policy(1, redirect),
+      policy(2, url),
+      policy(3, { action: 'REDIRECT_PREFIX', redirect_prefix: 'https://e.org', redirect_http_code: 302 }),
+      policy(4, {}),
+    ]),
+    'l7-rules': of([policy(1, { rules: kinds }), policy(2, { rules: [] })], []),
+    'l7-rules-of-tls': of([policy(1, { rules: tls })], []),
+    'l7-switched-off': of(
+      [
+        policy(1, { admin_state_up: false }),
+        policy(2, { rules: [rule(1, { admin_state_up: false })] }),
+        policy(3, { ...redirect }),
+      ],
+      [{ ...other, admin_state_up: false }],
+    ),
+    'l7-to-the-default-pool': of([policy(1, { ...redirect, redirect_pool_id: pool().id })], [pool()]),
+    'l7-of-hostile-words': of(
+      [
+        policy(1, { rules: [rule(1, { type: 'HEADER', key: 'a"b,(c) d', value: '-i a\n#"\'\\' })] }),
+        policy(2, { ...url, redirect_url: 'http://a b%[src]\n"#' }),
+      ],
+      [],
+    ),
+  }
 }
 
 const golden = path.join(import.meta.dirname, 'golden')
@@ -219,8 +245,17 @@ test('no string that reaches the renderer changes the text beyond its own word',
       }),
       { vip_address: text },
     )
+  const l7policies = (text: string) =>
+    (['REDIRECT_TO_POOL', 'REDIRECT_TO_URL', 'REDIRECT_PREFIX', 'REJECT'] as const).map(action => {
+      const arguments_ = { redirect_pool_id: text, redirect_url: text, redirect_prefix: text }
+      const rules = (['HEADER', 'COOKIE', 'SSL_DN_FIELD', 'PATH', 'FILE_TYPE', 'SSL_VERIFY_RESULT'] as const).map(
+        type => ruleSample({ id: text, type, compare_type: 'REGEX', key: text, value: text }),
+      )
+      return policySample({ id: text, action, ...arguments_, rules })
+    })
   const made = (text: string) => ({
     ...unpaired(text),
+    l7policies: l7policies(text),
     peers: { ...peers, section: text, peers: [{ name: text, address: text }] },
   })
   fc.assert(

@@ -100,6 +100,8 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
         pool: options.quotas.default_pool_quota,
         member: options.quotas.default_member_quota,
         health_monitor: options.quotas.default_health_monitor_quota,
+        l7policy: options.quotas.default_l7policy_quota,
+        l7rule: options.quotas.default_l7rule_quota,
       },
       reserved_ips: ['169.254.169.254'],
       ping_allowed: options.api_settings.allow_ping_health_monitors,

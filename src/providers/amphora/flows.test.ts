@@ -22,7 +22,7 @@ const ways: Record<string, ((rig: Rig) => void)[]> = {
       rig.change(pool, 'pool')
       rig.change(member('10.9.0.12', 'other'), 'member2')
     },
-    rig => rig.change({ verb: 'delete', resource: 'member', pool_id: 'pool', id: 'member2' }),
+    rig => rig.change({ verb: 'delete', resource: 'member', parent_id: 'pool', id: 'member2' }),
   ],
   'a listener makes room for another on its port': [
     rig => rig.change(listener, 'listener'),
