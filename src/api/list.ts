@@ -110,6 +110,9 @@ async function shownRows(
 /** Wire names of what can be sorted by, or also of what only filters, to columns and relations. */
 function columnsByName(speech: Speech, resource: Listed, filtering: boolean): Map<string, string> {
   const names = new Map<string, string>()
+  // Below a parent the genuine client filters by it once more.
+  const { parent } = tables[resource]
+  if (filtering && parent?.in_path) names.set(parent.field, parent.field)
   for (const [column, field] of listColumns(resource)) {
     if (!filtering && !isSortable(field)) continue
     // Parents are shown as lists of one, and lists are asked for those of one by either name.

@@ -58,7 +58,8 @@ function shown(limits: Readonly<quotas.Limits>): Record<string, number> {
   return { loadbalancer: limits.load_balancer, healthmonitor: limits.health_monitor, ...limits }
 }
 
-function otherSpelling(body: unknown): unknown {
+/** A body with the spellings of the declaration. */
+export function otherSpelling(body: unknown): unknown {
   if (!isRecord(body)) return body
   const spelled: Record<string, string> = { loadbalancer: 'load_balancer', healthmonitor: 'health_monitor' }
   const entries = Object.entries(body).map(([name, limit]): [string, unknown] => [spelled[name] ?? name, limit])
@@ -66,6 +67,6 @@ function otherSpelling(body: unknown): unknown {
 }
 
 /** As the rule says of that project. */
-function allowOf(caller: Caller, rule: RuleName, project_id: string): void {
+export function allowOf(caller: Caller, rule: RuleName, project_id: string): void {
   if (!caller.may(rule, project_id)) throw new Rejected('forbidden', { action: rule.replace('quota:', 'quota_') })
 }

@@ -17,12 +17,14 @@ import { Neutron } from '../cloud/neutron.ts'
 import { Nova } from '../cloud/nova.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { addAgents } from './agents.ts'
 import { addAmphorae } from './amphorae.ts'
 import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
 import { Identity } from './identity.ts'
+import { addNeutronQuotas } from './neutron-quotas.ts'
 import { addOffers } from './offers.ts'
 import { addOpenapi } from './openapi.ts'
 import { Policy } from './policy/policy-file.ts'
@@ -131,6 +133,9 @@ async function appOf(context: Context, speech: Speech): Promise<{ app: FastifyIn
     addQuotas(app, context, speech)
     addAmphorae(app, context, speech)
     addOffers(app, context, speech)
+  } else {
+    addNeutronQuotas(app, context, speech)
+    addAgents(app, context, speech)
   }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)

@@ -81,7 +81,17 @@ const expected = {
   octavia: new Map(prefixes.octavia.flatMap(prefix => placed(prefix, { ...both_dialects, ...octavia_only }))),
   neutron: new Map([
     ...prefixes.neutron.flatMap(prefix => placed(prefix, both_dialects)),
+    ['GET /v2.0/lbaas/loadbalancers/:id/loadbalancer-hosting-agent', 'administrate'],
     ['GET /v2.0/service-providers', 'any token'],
+    ['GET /v2.0/agents', 'administrate'],
+    ['GET /v2.0/agents/:id', 'administrate'],
+    ['GET /v2.0/agents/:id/agent-loadbalancers', 'administrate'],
+    ['GET /v2.0/quotas', 'read quotas'],
+    ['GET /v2.0/quotas/:project_id', 'read quotas'],
+    ['GET /v2.0/quotas/:project_id/default', 'read quotas'],
+    ['GET /v2.0/quotas/:project_id/details', 'read quotas'],
+    ['PUT /v2.0/quotas/:project_id', 'write quotas'],
+    ['DELETE /v2.0/quotas/:project_id', 'write quotas'],
   ]),
 }
 
@@ -109,10 +119,11 @@ beforeAll(async () => {
       has[path] = await made(token, `/${at}`, bodies[path]!(has))
     }
     Object.assign(has, { ...offered, amphorae: randomUUID() })
+    has.agents = has.amphorae!
     await transaction(api.pool, async tx => {
       const tree = (await trees.loadForUpdate(tx, has.loadbalancers!))!
       const row = { id: has.amphorae!, load_balancer_id: has.loadbalancers!, created_at: '2026-01-01T00:00:00.000Z' }
-      await trees.save(tx, tree, { ...tree, amphorae: [newAmphora(row)] })
+      await trees.save(tx, tree, { ...tree, amphorae: [{ ...newAmphora(row), status: 'ALLOCATED' }] })
     })
   }
 })
@@ -216,7 +227,7 @@ function allowed(dialect: 'octavia' | 'neutron', answer: Answer, project: string
 function ask(dialect: 'octavia' | 'neutron', route: string, token: string, project: string): Promise<Answer> {
   const [method = '', path = ''] = route.split(' ')
   const has = objects[project]!
-  const collection = path.split('/').findLast(part => part in bodies || part === 'amphorae') ?? ''
+  const collection = path.split('/').findLast(part => part in has) ?? ''
   const url = path
     .replace(':parent_id', has[below[collection]!] ?? 'none')
     .replace(':project_id', project)

@@ -115,6 +115,11 @@ export const request_errors = {
     octavia: [400, v => `Supplied ${v.option} '${v.value}' is not valid.`],
     neutron: bad(v => `Supplied ${v.option} '${v.value}' is not valid.`),
   },
+  no_agent: {
+    rule: 'No amphora serves the load balancer yet, or any more.',
+    octavia: [404, v => `No active agent found for loadbalancer ${v.id}.`],
+    neutron: [404, 'NoActiveLbaasAgent', v => `No active agent found for loadbalancer ${v.id}.`],
+  },
   busy: {
     rule: 'Other writes of the project or the load balancer did not let this one through in time; try again.',
     ...comeAgain(() => 'Project busy.  Unable to lock the project.  Please try again.'),

@@ -42,6 +42,15 @@ export async function limitsOf(db: pg.Pool | Tx, project_id: string, defaults: R
   return limitsIn(rows[0] ?? {}, defaults)
 }
 
+/** How many of each a project has; rows count until they are gone. */
+export async function usedBy(pool: pg.Pool, project_id: string): Promise<Limits> {
+  const counts = quota_resources.map(
+    resource => `(select count(*)::integer from lbaas.${resource} where project_id = $1) as ${resource}`,
+  )
+  const { rows } = await pool.query<Limits>(`select ${counts.join(', ')}`, [project_id])
+  return rows[0]!
+}
+
 /** What a row of own limits comes to: the deployment's where it has none. */
 export function limitsIn(row: Readonly<Record<string, unknown>>, defaults: Readonly<Limits>): Limits {
   const own = row as Partial<Record<QuotaResource, number | null>>
