@@ -147,6 +147,7 @@ export class CloudWorld {
       agent: amphora => this.#agent(amphora.lb_network_ip),
       issueCertificate: async id => ({ pem: `certificate of ${id}`, expires_at: new Date(2e12) }),
       bootFiles: () => [],
+      agentConfig: id => `configuration of ${id}`,
       choices: {
         image_owner_id: null,
         flavor_id: '65',
@@ -217,7 +218,14 @@ export class CloudWorld {
   #boot(name: string, network_id: string): string {
     if (this.full) throw new CloudError('compute', 403, 'forbidden', 'No valid host was found.', null)
     const id = `server-${this.#id()}`
-    const nothing = { plugged: new Set<string>(), vip: null, keepalived: null, dead: false, listeners: new Map() }
+    const nothing = {
+      plugged: new Set<string>(),
+      vip: null,
+      conf: null,
+      keepalived: null,
+      dead: false,
+      listeners: new Map(),
+    }
     this.servers.set(id, { id, name, mac_addresses: new Set(), ...nothing })
     const port = this.#newPort({ network_id, name: '', device_owner: 'compute:nova' })
     this.#change(port.id, { device_id: id })

@@ -76,6 +76,12 @@ export class Rig {
     this.#amphorae(amphora => (amphora.id === id ? { ...amphora, status: 'PENDING_DELETE' } : amphora))
   }
 
+  /** What the API writes when an agent is to be given its configuration again. */
+  configure(role: Amphora['role']): void {
+    const { id } = this.amphora(role)
+    this.#amphorae(amphora => (amphora.id === id ? { ...amphora, config_due: true } : amphora))
+  }
+
   /** What the API writes when a failover was asked for. */
   failover(): void {
     const { load_balancer } = this.tree!

@@ -107,6 +107,25 @@ export async function acceptFailover(
     throw new Rejected('immutable', { resource: amphora.singular, id, state: standing.status })
 }
 
+/** Accepts that an amphora's agent be given its configuration again. A spare is let go of; another one is made. */
+export async function acceptConfigure(context: Context, caller: Caller, id: string): Promise<void> {
+  const standing = await standingFor(context.pool, caller, 'amphora:put_config', id)
+  const { load_balancer_id, status } = standing
+  const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
+  if (load_balancer_id === null) {
+    if (status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing))) throw refused
+    return
+  }
+  await untilThrough(context, async tx => {
+    const tree = await trees.loadForUpdate(tx, load_balancer_id)
+    if (!tree || !(await amphorae.configure(tx, id))) throw refused
+    const { generation } = tree.load_balancer
+    const line = { load_balancer_id, generation, actor: caller.user_id, title: 'accept', text: 'configure amphora' }
+    await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
+    await wake(tx, load_balancer_id)
+  })
+}
+
 /** Accepts that an amphora go whose making failed. */
 export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
   const standing = await standingFor(context.pool, caller, 'amphora:delete', id)

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { amphora } from '../lbaas/amphora.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import * as statistics from '../store/statistics.ts'
-import { acceptAmphoraDelete, acceptFailover } from './accept.ts'
+import { acceptAmphoraDelete, acceptConfigure, acceptFailover } from './accept.ts'
 import type { Context } from './context.ts'
 import { list, type Query, show } from './list.ts'
 import { standingFor } from './owners.ts'
@@ -52,6 +52,11 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
 
   app.put(`${path}/:id/failover`, async (request, reply) => {
     await acceptFailover(context, request.caller, speech.dialect, 'amphora', idOf(request))
+    return reply.code(202).send()
+  })
+
+  app.put(`${path}/:id/config`, async (request, reply) => {
+    await acceptConfigure(context, request.caller, idOf(request))
     return reply.code(202).send()
   })
 

@@ -61,6 +61,7 @@ const octavia_only: Record<string, Kind> = {
   'GET ../octavia/amphorae/:id': 'administrate',
   'GET ../octavia/amphorae/:id/stats': 'administrate',
   'PUT ../octavia/amphorae/:id/failover': 'administrate',
+  'PUT ../octavia/amphorae/:id/config': 'administrate',
   'DELETE ../octavia/amphorae/:id': 'administrate',
   'GET providers': 'read offers',
   'GET providers/:provider/flavor_capabilities': 'administrate',
@@ -238,7 +239,7 @@ function ask(dialect: 'octavia' | 'neutron', route: string, token: string, proje
   if (method === 'PUT' && path.endsWith('/members')) return api[dialect](method, `=${url}`, { members: [] }, { token })
   const body =
     method === 'POST' ? bodies[collection]!(has) : { [singulars[collection] ?? collection.replace(/s$/, '')]: {} }
-  const sent = is_write && !path.endsWith('/failover') ? body : undefined
+  const sent = is_write && !/\/(failover|config)$/.test(path) ? body : undefined
   return api[dialect](method, `=${url}`, sent, { token })
 }
 
