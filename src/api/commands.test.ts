@@ -92,6 +92,8 @@ describe('the five commands in the neutron dialect', () => {
         protocol_port: 80,
         connection_limit: -1,
         default_pool_id: ids.pool,
+        default_tls_container_ref: null,
+        sni_container_refs: [],
         provisioning_status: 'PENDING_CREATE',
         operating_status: 'OFFLINE',
         loadbalancers: [{ id: ids.lb }],

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type TokenOwner, validateToken } from '../cloud/keystone.ts'
 import type { OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { Secret } from '../service/secret.ts'
 import type { Policy } from './policy/policy-file.ts'
 import { type Caller, callerOf } from './policy.ts'
 
@@ -38,7 +39,7 @@ export class Identity {
     const token = headers['x-auth-token']
     const owner = typeof token === 'string' && token !== '' ? await this.#ask(token) : null
     if (!owner) throw new Rejected('unauthenticated', {})
-    return callerOf(this.#policy, owner, false)
+    return { ...callerOf(this.#policy, owner, false), token: new Secret(token as string) }
   }
 
   #ask(token: string): Promise<TokenOwner | null> {

@@ -2,6 +2,7 @@
 import { Rejected } from '../lbaas/errors.ts'
 import type { Verb } from '../lbaas/provisioning.ts'
 import type { Dialect, Resource } from '../lbaas/resource.ts'
+import type { Secret } from '../service/secret.ts'
 import { type Credentials, holds } from './policy/expression.ts'
 import type { Policy } from './policy/policy-file.ts'
 import { type RuleName, rule_prefix } from './policy/rules.ts'
@@ -13,6 +14,8 @@ export type Caller = {
   is_admin: boolean
   /** May he do what the rule is for, in that project? Null: in none. */
   may: (rule: RuleName, project_id: string | null) => boolean
+  /** There where Keystone is asked: with it the caller's own rights at other services are used. */
+  token?: Secret
 }
 
 /** The caller as the policy in force sees him; `trusted`: everyone is admin. */

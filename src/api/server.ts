@@ -12,6 +12,7 @@ import {
   LogController,
 } from 'fastify'
 import type pg from 'pg'
+import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
 import { Glance } from '../cloud/glance.ts'
 import { Neutron } from '../cloud/neutron.ts'
 import { Nova } from '../cloud/nova.ts'
@@ -54,18 +55,19 @@ const close_patience_ms = 5_000
 export async function startApi(given: {
   pool: pg.Pool
   cloud: OpenStack
+  certificates: CertificateStore
   options: ApiOptions
   listen: { octavia: readonly Endpoint[]; neutron: readonly Endpoint[] }
   log: FastifyBaseLogger
   clock?: () => Date
 }): Promise<Api> {
-  const { pool, cloud, options, listen, log, clock = () => new Date() } = given
+  const { pool, cloud, certificates, options, listen, log, clock = () => new Date() } = given
   if (options.auth_strategy === 'noauth')
     for (const endpoint of [...listen.octavia, ...listen.neutron])
       if ('host' in endpoint && !isLoopback(endpoint.host)) throw openToAll(endpoint.host)
   const policy = new Policy(options.policy_file, log)
   const identity = new Identity(cloud, options.auth_strategy, policy, clock)
-  const clients = { neutron: new Neutron(cloud), nova: new Nova(cloud), glance: new Glance(cloud) }
+  const clients = { neutron: new Neutron(cloud), nova: new Nova(cloud), glance: new Glance(cloud), certificates }
   const context: Context = { pool, ...clients, identity, options, log, clock }
   const opened: { app: FastifyInstance; servers: http.Server[] }[] = []
   const close = async () => {

@@ -60,8 +60,8 @@ export async function write(context: Context, caller: Caller, target: Write): Pr
 
 /** What a change is told; `id` is what a single created object gets. */
 export function termsOf({ options, clock }: Context, id: string): Terms {
-  const { locking, reserved_ips, ping_allowed } = options
-  return { now: clock().toISOString(), id, locking, reserved_ips, ping_allowed }
+  const { locking, reserved_ips, ping_allowed, tls } = options
+  return { now: clock().toISOString(), id, locking, reserved_ips, ping_allowed, tls }
 }
 
 /** How long a write waits for others of its tree or project before it is told to come again. */

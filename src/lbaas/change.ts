@@ -14,6 +14,7 @@ import { checkPool, type PoolPost, type PoolPut, pool } from './pool.ts'
 import { type Locking, refuseLocked } from './provisioning.ts'
 import { removed } from './removal.ts'
 import type { ChildResource } from './resource.ts'
+import { completedTls, type TlsTerms, terminates } from './tls.ts'
 import { linksTo, placePolicy, replaced, root, touch, touchPolicy, touchPool } from './touch.ts'
 import {
   leaving,
@@ -70,6 +71,7 @@ export type Terms = {
   reserved_ips: readonly string[]
   /** May members be asked by an echo (PING)? */
   ping_allowed: boolean
+  tls: TlsTerms
 }
 
 /** The tree as the request wants it: its generation raised, every object that the change touches stamped with it and
@@ -123,14 +125,16 @@ function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms
     case 'load_balancer':
       return { ...next, load_balancer: written(next.load_balancer, request.fields) }
     case 'listener': {
-      const row = written(listenerOf(next, request.id)!, request.fields)
+      const fields = written(listenerOf(next, request.id)!, request.fields)
+      const row = completedTls(fields, terminates(fields), terms.tls.listener)
       const changed = { ...next, listeners: replaced(next.listeners, row) }
-      checkListener(changed, row)
+      checkListener(changed, row, terms.tls)
       return changed
     }
     case 'pool': {
-      const row = written(poolOf(next, request.id)!, request.fields)
-      checkPool(row)
+      const fields = written(poolOf(next, request.id)!, request.fields)
+      const row = completedTls(fields, fields.tls_enabled, terms.tls.pool)
+      checkPool(row, terms.tls)
       return touchPool({ ...next, pools: replaced(next.pools, row) }, row.id)
     }
     case 'member': {

@@ -12,6 +12,7 @@ import { initialOperating } from './operating.ts'
 import { checkPool, type Pool, type PoolPost } from './pool.ts'
 import { refuseLocked } from './provisioning.ts'
 import type { ChildResource, TreeResource } from './resource.ts'
+import { completedTls, terminates } from './tls.ts'
 import { linksTo, placePolicy, replaced, root, touch, touchPolicy, touchPool } from './touch.ts'
 import { listenerOf, type Tree } from './tree.ts'
 
@@ -80,14 +81,15 @@ export function createChild(
 function createListener(tree: Tree, next: Tree, fields: ListenerPost, terms: Terms): Tree {
   refuseLocked([root(tree)], 'create', terms.locking)
   const row: Listener = {
-    ...fields,
+    ...completedTls(fields, terminates(fields), terms.tls.listener),
     ...born('listener', terms, next.load_balancer.generation),
     load_balancer_id: tree.load_balancer.id,
     peer_port: freePeerPort(tree),
+    tls_files: {},
     serving: null,
   }
   const made = { ...next, listeners: [...next.listeners, row] }
-  checkListener(made, row)
+  checkListener(made, row, terms.tls)
   return made
 }
 
@@ -96,15 +98,20 @@ function createPool(tree: Tree, next: Tree, { listener_id, ...fields }: PoolPost
   if (listener_id !== null && !user) throw new Rejected('parents_differ', {})
   refuseLocked(user ? linksTo(tree, 'listener', user.id) : [root(tree)], 'create', terms.locking)
   const generation = next.load_balancer.generation
-  const row: Pool = { ...fields, ...born('pool', terms, generation), load_balancer_id: tree.load_balancer.id }
-  checkPool(row)
+  const row: Pool = {
+    ...completedTls(fields, fields.tls_enabled, terms.tls.pool),
+    ...born('pool', terms, generation),
+    load_balancer_id: tree.load_balancer.id,
+    tls_files: {},
+  }
+  checkPool(row, terms.tls)
   const made = { ...next, pools: [...next.pools, row] }
   if (!user) return made
   if (user.default_pool_id !== null)
     throw new Rejected('listener_has_pool', { listener_id: user.id, pool_id: user.default_pool_id })
   const using: Listener = { ...touch(user, generation), default_pool_id: row.id, updated_at: terms.now }
   const used = { ...made, listeners: replaced(made.listeners, using) }
-  checkListener(used, using)
+  checkListener(used, using, terms.tls)
   return used
 }
 

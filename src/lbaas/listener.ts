@@ -20,6 +20,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
+import { checkListenerTls, type TlsTerms, terminated } from './tls.ts'
 import type { Tree } from './tree.ts'
 
 const timeout = { min: 0, max: 2_073_600_000, unit: 'ms', change: true, neutron: false, since: '2.1' } as const
@@ -87,6 +88,11 @@ export const listener = resource({
       ...timeout,
       doc: 'How long to wait for more of a TCP connection to inspect.',
     }),
+    ...terminated,
+    tls_files: fact<TlsFiles>()({
+      state: 'fact',
+      doc: 'The files that its references to certificates became, by reference.',
+    }),
     peer_port: integer({
       state: 'bookkeeping',
       shown: false,
@@ -108,6 +114,8 @@ type ListenerRow = Row<typeof listener>
 export type Listener = Omit<ListenerRow, 'load_balancer_id'> & { load_balancer_id: string }
 export type ListenerPost = Post<typeof listener>
 export type ListenerPut = Put<typeof listener>
+/** By reference: the name of the file on amphorae, and until when the certificate in it is good, where it is one. */
+export type TlsFiles = Readonly<Record<string, { name: string; not_after: string | null }>>
 export type ListenerProtocol = Listener['protocol']
 
 /** Which transport a listener's port is taken on. */
@@ -126,10 +134,15 @@ const pool_protocols: Readonly<Record<ListenerProtocol, readonly string[]>> = {
   PROMETHEUS: [],
 }
 
+/** Those that say something about the client's certificate are for listeners that terminate TLS. */
 const insertable_headers = ['X-Forwarded-For', 'X-Forwarded-Port', 'X-Forwarded-Proto']
+const insertable_headers_of_tls = [
+  ...['X-SSL-Client-Verify', 'X-SSL-Client-Has-Cert', 'X-SSL-Client-DN', 'X-SSL-Client-CN', 'X-SSL-Issuer'],
+  ...['X-SSL-Client-SHA1', 'X-SSL-Client-Not-Before', 'X-SSL-Client-Not-After'],
+]
 
 /** Refuses a listener that does not fit into the tree it is in. */
-export function checkListener(tree: Tree, row: Listener): void {
+export function checkListener(tree: Tree, row: Listener, tls: TlsTerms): void {
   const twin = tree.listeners.find(
     other =>
       other.id !== row.id &&
@@ -143,7 +156,7 @@ export function checkListener(tree: Tree, row: Listener): void {
       protocol_port: row.protocol_port,
       load_balancer_id: row.load_balancer_id,
     })
-  if (row.protocol === 'TERMINATED_HTTPS') throw new Rejected('no_certificate', {})
+  checkListenerTls(row, tls)
   refuseMisplaced(listener, row)
   checkHeaders(row)
   refuseForeignCidrs(tree.load_balancer, row.allowed_cidrs)
@@ -172,7 +185,8 @@ export function freePeerPort(tree: Tree): number {
 
 function checkHeaders(row: Listener): void {
   for (const [name, value] of Object.entries(row.insert_headers)) {
-    if (!insertable_headers.includes(name))
+    const of_tls = row.protocol === 'TERMINATED_HTTPS' && insertable_headers_of_tls.includes(name)
+    if (!insertable_headers.includes(name) && !of_tls)
       throw new Rejected('invalid_option', { value: name, option: 'insert_headers', field: 'insert_headers' })
     if (value !== 'true' && value !== 'false')
       throw new Rejected('invalid_option', { value, option: `insert_headers ${name}`, field: 'insert_headers' })

@@ -1,9 +1,11 @@
 /** The pool: its declaration and its rules. */
 import { Rejected } from './errors.ts'
+import type { TlsFiles } from './listener.ts'
 import {
   admin_state_up,
   description,
   enumeration,
+  fact,
   identity,
   integer,
   ip,
@@ -16,6 +18,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
+import { checkPoolTls, reencrypted, type TlsTerms } from './tls.ts'
 
 export const pool = resource({
   name: 'pool',
@@ -83,6 +86,11 @@ export const pool = resource({
       },
       doc: 'How a client keeps its member.',
     }),
+    ...reencrypted,
+    tls_files: fact<TlsFiles>()({
+      state: 'fact',
+      doc: 'The files that its references to certificates became, by reference.',
+    }),
     ...lifecycle,
   },
 })
@@ -95,7 +103,8 @@ export type PoolPut = Put<typeof pool>
 export type SessionPersistence = NonNullable<Pool['session_persistence']>
 
 /** Refuses a pool whose parts do not fit together. */
-export function checkPool(row: Pool): void {
+export function checkPool(row: Pool, tls: TlsTerms): void {
+  checkPoolTls(row, tls)
   const persistence = row.session_persistence
   if (persistence === null) return
   const refuse = (detail: string) => new Rejected('persistence', { detail })

@@ -239,8 +239,24 @@ export const rule_errors = {
   },
   no_certificate: {
     rule: 'TERMINATED_HTTPS needs a certificate.',
-    octavia: invalid(() => 'An SNI or default container reference must be provided to use TERMINATED_HTTPS protocol.'),
+    octavia: invalid(
+      v => `An SNI or default certificate container reference must be provided for ${v.protocol} protocol listeners.`,
+    ),
     neutron: [400, 'TLSDefaultContainerNotSpecified', () => 'Default TLS container was not specified'],
+  },
+  tls: {
+    rule: 'The parts of TLS do not fit together, or not to the deployment.',
+    ...alike('HTTPBadRequest', v => String(v.detail)),
+  },
+  certificate: {
+    rule: 'The certificate store has no such certificate, or not for the project, or it is none.',
+    octavia: [400, v => `Could not retrieve certificate: ['${v.ref}']`],
+    neutron: [404, 'TLSContainerNotFound', v => `TLS container ${v.ref} could not be found`],
+  },
+  certificate_invalid: {
+    rule: 'What the reference names is not what it has to be.',
+    octavia: invalid(v => `The container or secret ${v.ref} cannot be used: ${v.reason}`),
+    neutron: [400, 'TLSContainerInvalid', v => `TLS container ${v.ref} is invalid. ${v.reason}`],
   },
   persistence: {
     rule: 'The parts of session persistence do not fit together.',

@@ -9,6 +9,7 @@ import { type LoadBalancerPost, loadBalancer, type Vip } from './load-balancer.t
 import { type MemberPost, type MemberSubnet, member } from './member.ts'
 import { type PoolPost, pool } from './pool.ts'
 import type { Resource } from './resource.ts'
+import { usual_tls } from './tls.ts'
 import type { Tree } from './tree.ts'
 
 /** The n-th id: readable, and a uuid. */
@@ -32,7 +33,8 @@ export const sample_subnet: MemberSubnet = { network_id: sample_vip.network_id, 
 
 export function sampleTerms(n: number, terms: Partial<Terms> = {}): Terms {
   const now = new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString()
-  return { now, id: sampleId(n), locking: 'queue', reserved_ips: ['169.254.169.254'], ping_allowed: true, ...terms }
+  const reserved_ips = ['169.254.169.254']
+  return { now, id: sampleId(n), locking: 'queue', reserved_ips, ping_allowed: true, tls: usual_tls, ...terms }
 }
 
 export const creates = {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/postgres.ts'
 import { change } from '../lbaas/change.ts'
 import { sample_vip } from '../lbaas/sample.ts'
+import { usual_tls } from '../lbaas/tls.ts'
 import { ClaimLost, claimNext, fence, release, renew, wake } from './claims.ts'
 import { migrate } from './migrations.ts'
 import { transaction } from './transaction.ts'
@@ -42,6 +43,7 @@ beforeEach(async () => {
         locking: 'queue' as const,
         reserved_ips: [],
         ping_allowed: true,
+        tls: usual_tls,
       }
       const vip = { ...sample_vip, port_id: id }
       await trees.save(

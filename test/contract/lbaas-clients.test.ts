@@ -4,11 +4,13 @@ import net from 'node:net'
 import os from 'node:os'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { pretended_certificates } from '../../src/api/pretended.ts'
 import { type Api, startApi } from '../../src/api/server.ts'
 import { OpenStack } from '../../src/cloud/openstack.ts'
 import { newAmphora } from '../../src/lbaas/amphora.ts'
 import { amphora_provider } from '../../src/lbaas/provider.ts'
 import { settle } from '../../src/lbaas/provisioning.ts'
+import { usual_tls } from '../../src/lbaas/tls.ts'
 import { openLog } from '../../src/service/log.ts'
 import { openPool } from '../../src/service/postgres.ts'
 import { migrate } from '../../src/store/migrations.ts'
@@ -46,6 +48,7 @@ beforeAll(async () => {
   api = await startApi({
     pool,
     cloud,
+    certificates: pretended_certificates,
     log,
     options: {
       auth_strategy: 'keystone',
@@ -56,6 +59,7 @@ beforeAll(async () => {
       quotas: { ...unlimited, l7policy: -1, l7rule: -1 },
       reserved_ips: [],
       ping_allowed: true,
+      tls: usual_tls,
       pagination_max_limit: 1000,
       policy_file: null,
       amp_image_owner_id: null,

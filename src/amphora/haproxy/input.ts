@@ -4,8 +4,9 @@ import { l7policy, policiesOf } from '../../lbaas/l7-policy.ts'
 import { l7rule } from '../../lbaas/l7-rule.ts'
 import { type Listener, listener } from '../../lbaas/listener.ts'
 import { member } from '../../lbaas/member.ts'
-import { pool } from '../../lbaas/pool.ts'
+import { type Pool, pool } from '../../lbaas/pool.ts'
 import { rendered } from '../../lbaas/resource.ts'
+import { certificatesOf, terminates } from '../../lbaas/tls.ts'
 import { leaving, membersOf, poolOf, type Tree } from '../../lbaas/tree.ts'
 import { peerName } from '../rest.ts'
 import type { L7PolicyInput } from './l7.ts'
@@ -25,6 +26,7 @@ export function listenerInput(tree: Tree, row: Listener): ListenerInput {
     load_balancer: { id, vip_address: vip_address!, admin_state_up },
     listener: rendered(listener, row),
     default_pool,
+    ...listenerFiles(row),
     ...l7,
     peers: pools.some(hasTable) ? peersInput(tree, row) : null,
   }
@@ -69,5 +71,35 @@ function poolInput(tree: Tree, id: string | null): PoolInput | null {
     .filter(one => !leaving(one))
     .sort(byId)
     .map(one => rendered(member, one))
-  return { ...rendered(pool, row), members, health_monitor: monitor ? rendered(healthMonitor, monitor) : null }
+  const health_monitor = monitor ? rendered(healthMonitor, monitor) : null
+  return { ...rendered(pool, row), members, health_monitor, ...poolFiles(row) }
+}
+
+/** What of its references has become files is rendered; the step before the upload sees to it that all have. */
+function listenerFiles(row: Listener): Pick<ListenerInput, 'tls'> {
+  if (!terminates(row)) return {}
+  const certificates = certificatesOf(row).map(ref => fileOf(row, ref)!)
+  const client_ca = fileOf(row, row.client_ca_tls_container_ref)
+  return { tls: { certificates, client_ca, client_crl: fileOf(row, row.client_crl_container_ref) } }
+}
+
+function poolFiles(row: Pool): Pick<PoolInput, 'tls'> {
+  if (!row.tls_enabled) return {}
+  const ca = fileOf(row, row.ca_tls_container_ref)
+  return { tls: { certificate: fileOf(row, row.tls_container_ref), ca, crl: fileOf(row, row.crl_container_ref) } }
+}
+
+/** Stands for a file that is still to be fetched. There is none of that name, so haproxy refuses a configuration that was
+ *  uploaded too early, instead of verifying nobody. */
+const unresolved = 'unresolved'
+
+function fileOf({ tls_files }: Pick<Listener, 'tls_files'>, ref: string | null): string | null {
+  return ref === null ? null : (tls_files[ref]?.name ?? unresolved)
+}
+
+/** The files that the rendered text names. */
+export function filesOf({ tls, default_pool, redirect_pools = [] }: ListenerInput): string[] {
+  const pools = [...(default_pool ? [default_pool] : []), ...redirect_pools].map(pool => pool.tls)
+  const names = [tls?.client_ca, tls?.client_crl, ...pools.flatMap(of => [of?.certificate, of?.ca, of?.crl])]
+  return [...new Set([...(tls?.certificates ?? []), ...names.filter(name => name !== null && name !== undefined)])]
 }

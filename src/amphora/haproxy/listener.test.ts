@@ -1,9 +1,11 @@
 /** The rendering of a listener: a golden file per branch, each of which haproxy accepts. UPDATE_GOLDEN=1 writes them. */
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { usual_tls } from '../../lbaas/tls.ts'
 import { digestOf } from '../digest.ts'
 import type { L7PolicyInput, L7RuleInput } from './l7.ts'
 import { words } from './language.ts'
@@ -18,6 +20,7 @@ import {
   poolSample,
   ruleSample,
 } from './sample.ts'
+import type { ListenerFiles } from './tls.ts'
 
 const member = (n: number, change: Change<MemberInput> = {}): MemberInput =>
   memberSample({ id: `00000000-0000-4000-8000-00000000000${n}`, address: `10.0.0.${10 + n}`, ...change })
@@ -137,6 +140,42 @@ const cases: Record<string, ListenerInput> = {
     peers,
   },
   ...l7Cases(),
+  ...tlsCases(),
+}
+
+/** What is terminated and what is spoken to members. */
+function tlsCases(): Record<string, ListenerInput> {
+  const spoken = usual_tls.listener
+  const terminated = (change: Change<ListenerInput['listener']>, tls: Partial<ListenerFiles>, to = pool()) => ({
+    ...input({ protocol: 'TERMINATED_HTTPS', protocol_port: 443, ...spoken, ...change }, to),
+    tls: { certificates: ['a.pem'], client_ca: null, client_crl: null, ...tls },
+  })
+  const ssl_headers = ['Client-Verify', 'Client-Has-Cert', 'Client-DN', 'Client-CN', 'Issuer', 'Client-SHA1']
+  const all_headers = [...ssl_headers, 'Client-Not-Before', 'Client-Not-After'].map(name => [`X-SSL-${name}`, 'true'])
+  const files = { certificate: 'a.pem', ca: 'ca.pem', crl: 'crl.pem' }
+  return {
+    'tls-one-certificate': terminated({}, {}),
+    'tls-several-certificates': terminated(
+      { tls_ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' },
+      { certificates: ['a.pem', 'b.pem'] },
+    ),
+    'tls-old-versions': terminated({ tls_versions: ['TLSv1', 'TLSv1.1'], alpn_protocols: ['http/1.1'] }, {}),
+    'tls-versions-with-a-gap': terminated({ tls_versions: ['TLSv1.3', 'TLSv1.1'] }, {}),
+    'tls-hsts': terminated({ hsts_max_age: 31_536_000, hsts_include_subdomains: true, hsts_preload: true }, {}),
+    'tls-hsts-alone': terminated({ hsts_max_age: 0 }, {}),
+    'tls-client-certificate': terminated(
+      { client_authentication: 'MANDATORY', insert_headers: Object.fromEntries(all_headers) },
+      { client_ca: 'ca.pem', client_crl: 'crl.pem' },
+    ),
+    'tls-client-certificate-optional': terminated({ client_authentication: 'OPTIONAL' }, { client_ca: 'ca.pem' }),
+    'tls-members': input({}, pool({ tls_enabled: true, ...usual_tls.pool, tls: files })),
+    'tls-members-not-verified': input({}, pool({ tls_enabled: true })),
+    'tls-members-checked': terminated({}, {}, { ...monitor('HTTPS'), tls_enabled: true, tls: { ...files, crl: null } }),
+    'tls-of-hostile-words': terminated(
+      { tls_ciphers: 'a b\n"#', hsts_max_age: 1, alpn_protocols: ['h2 x'] },
+      { certificates: ["a b'.pem"] },
+    ),
+  }
 }
 
 /** One policy for each action and kind of rule, and what does not count. */
@@ -194,6 +233,27 @@ function l7Cases(): Record<string, ListenerInput> {
   }
 }
 
+const tls_folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tls-'))
+beforeAll(() => {
+  const folder = path.join(tls_folder, 'certs', input().listener.id)
+  fs.mkdirSync(folder, { recursive: true })
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  openssl('req', '-x509', '-subj', '/CN=test', '-days', '2', ...key, '-keyout', 'ca.key', '-out', 'ca.pem')
+  fs.writeFileSync(
+    path.join(folder, 'a.pem'),
+    ['ca.pem', 'ca.key'].map(name => fs.readFileSync(path.join(folder, name))).join('\n'),
+  )
+  for (const name of ['b.pem', "a b'.pem"]) fs.copyFileSync(path.join(folder, 'a.pem'), path.join(folder, name))
+  fs.writeFileSync(path.join(folder, 'index'), '')
+  fs.writeFileSync(
+    path.join(folder, 'ca.cnf'),
+    '[ca]\ndefault_ca=x\n[x]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=2\n',
+  )
+  openssl('ca', '-config', 'ca.cnf', '-gencrl', '-keyfile', 'ca.key', '-cert', 'ca.pem', '-out', 'crl.pem')
+})
+afterAll(() => fs.rmSync(tls_folder, { recursive: true }))
+
 const golden = path.join(import.meta.dirname, 'golden')
 
 describe('golden', () => {
@@ -203,7 +263,15 @@ describe('golden', () => {
     if (process.env.UPDATE_GOLDEN) fs.writeFileSync(file, text)
     expect(text).toBe(fs.readFileSync(file, 'utf8'))
     const local = name.startsWith('peers') ? ['-L', peers.peers[0]!.name] : []
-    const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', file], { encoding: 'utf8' })
+    // Certificates are read where they lie.
+    const there = name.startsWith('tls-') ? path.join(tls_folder, `${name}.cfg`) : file
+    if (there !== file) fs.writeFileSync(there, renderListener({ ...each, base_path: tls_folder }))
+    const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', there], { encoding: 'utf8' })
+    // No such ciphers or protocols are known; what matters is that they are one word each.
+    if (name === 'tls-of-hostile-words') {
+      expect(stderr).toMatch(/unable to set SSL cipher list to 'a b\n"#'|unable to load SSL/)
+      return
+    }
     // The agent writes it before a reload.
     const said = stderr.split('\n').filter(line => !/server-state-file|servers-state|Can't open|NOTICE/.test(line))
     expect({ status, said }).toEqual({ status: 0, said: [''] })
@@ -229,7 +297,16 @@ test('no string that reaches the renderer changes the text beyond its own word',
   )
   const unpaired = (text: string) =>
     input(
-      { id: text, protocol: text, allowed_cidrs: [text], insert_headers: { [text]: text } },
+      {
+        ...{ id: text, protocol: text, allowed_cidrs: [text], insert_headers: { [text]: text } },
+        ...{
+          tls_ciphers: `A${text.replaceAll(':', '')}`,
+          tls_versions: [text],
+          alpn_protocols: [text],
+          client_authentication: text,
+          hsts_max_age: 5,
+        },
+      },
       pool({
         id: text,
         members: [member(1, { id: text, address: text, monitor_address: text, monitor_port: 80 })],
@@ -242,6 +319,12 @@ test('no string that reaches the renderer changes the text beyond its own word',
           expected_codes: text,
         },
         session_persistence: { type: 'APP_COOKIE', cookie_name: text },
+        ...{
+          tls_enabled: true,
+          tls: { certificate: text, ca: text, crl: text },
+          tls_ciphers: `A${text.replaceAll(':', '')}`,
+          alpn_protocols: [text],
+        },
       }),
       { vip_address: text },
     )
@@ -256,6 +339,7 @@ test('no string that reaches the renderer changes the text beyond its own word',
   const made = (text: string) => ({
     ...unpaired(text),
     l7policies: l7policies(text),
+    tls: { certificates: [text, text], client_ca: text, client_crl: text },
     peers: { ...peers, section: text, peers: [{ name: text, address: text }] },
   })
   fc.assert(

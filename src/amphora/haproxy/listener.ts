@@ -7,6 +7,7 @@ import type { Rendered } from '../../lbaas/resource.ts'
 import { type L7PolicyInput, policyLines } from './l7.ts'
 import { fetchArgument, word } from './language.ts'
 import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorLines, monitorOf } from './monitor.ts'
+import { bindTls, clientHeaders, hsts, type ListenerFiles, type PoolFiles, serverTls } from './tls.ts'
 
 /** Grows whenever renderListener writes something else for the same input. */
 export const RENDERING_VERSION = 2
@@ -32,6 +33,8 @@ export type ListenerInput = {
   load_balancer: { id: string; vip_address: string; admin_state_up: boolean }
   listener: Rendered<typeof listener>
   default_pool: PoolInput | null
+  /** What it terminates TLS with; nothing where it does not. */
+  tls?: ListenerFiles
   /** In the order of their positions, and the pools that they redirect to, each once. */
   l7policies?: L7PolicyInput[]
   redirect_pools?: PoolInput[]
@@ -46,7 +49,12 @@ export type PeersInput = {
   peers: { name: string; address: string }[]
 }
 
-export type PoolInput = Rendered<typeof pool> & { members: MemberInput[]; health_monitor: MonitorInput | null }
+export type PoolInput = Rendered<typeof pool> & {
+  members: MemberInput[]
+  health_monitor: MonitorInput | null
+  /** What members are spoken to by TLS with; nothing where they are not. */
+  tls?: PoolFiles
+}
 export type MemberInput = Rendered<typeof member>
 
 /** Of a listener whose tenant sets none (upstream's default). */
@@ -102,11 +110,12 @@ function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section 
     `frontend ${word(listener.id)}`,
     `mode ${modeOf(listener.protocol)}`,
     `maxconn ${limit > 0 ? limit : DEFAULT_CONNECTION_LIMIT}`,
-    `bind ${endpoint(load_balancer.vip_address, listener.protocol_port)}`,
+    `bind ${endpoint(load_balancer.vip_address, listener.protocol_port)}${bindTls(input)}`,
     ...cidrs.map(cidr => `acl allowed_cidrs src -- ${word(cidr)}`),
     ...(cidrs.length > 0 ? ['tcp-request connection reject unless allowed_cidrs'] : []),
     `timeout client ${listener.timeout_client_data ?? 50_000}`,
     ...((listener.timeout_tcp_inspect ?? 0) > 0 ? [`tcp-request inspect-delay ${listener.timeout_tcp_inspect}`] : []),
+    ...hsts(listener),
     ...policyLines(l7policies, backends),
     ...(default_pool !== null && backends.has(default_pool.id) ? [`default_backend ${word(default_pool.id)}`] : []),
   ]
@@ -121,11 +130,13 @@ function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput)
     ...balance(pool.lb_algorithm),
     ...persistence(pool, peers?.section ?? null),
     ...monitorLines(pool, base_path),
-    ...(mode === 'http' ? headers(listener) : []),
+    ...(mode === 'http' ? [...headers(listener), ...clientHeaders(listener)] : []),
     'option allbackups',
     `timeout connect ${connectTimeout(pool, listener.timeout_member_connect ?? 5_000)}`,
     `timeout server ${listener.timeout_member_data ?? 50_000}`,
-    ...pool.members.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(member => server(pool, member)),
+    ...pool.members
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .map(member => `${server(pool, member)}${serverTls(pool, `${base_path}/certs/${listener.id}`)}`),
   ]
 }
 
