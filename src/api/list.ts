@@ -107,6 +107,11 @@ async function shownRows(
   })
 }
 
+/** What a list of the dialect can be filtered by. */
+export function filterNames(speech: Speech, resource: Listed): string[] {
+  return [...columnsByName(speech, resource, true).keys()]
+}
+
 /** Wire names of what can be sorted by, or also of what only filters, to columns and relations. */
 function columnsByName(speech: Speech, resource: Listed, filtering: boolean): Map<string, string> {
   const names = new Map<string, string>()

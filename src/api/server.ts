@@ -30,6 +30,7 @@ import { addOffers } from './offers.ts'
 import { addOpenapi } from './openapi.ts'
 import { Policy } from './policy/policy-file.ts'
 import { addQuotas } from './quotas.ts'
+import { addReferencePage } from './reference-page.ts'
 import { addRoutes } from './routes.ts'
 import type { Speech } from './speech.ts'
 
@@ -141,6 +142,7 @@ async function appOf(context: Context, speech: Speech): Promise<{ app: FastifyIn
   }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)
+  addReferencePage(app)
   await app.ready()
   return { app, routes }
 }

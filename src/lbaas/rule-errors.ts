@@ -123,8 +123,8 @@ export const rule_errors = {
     octavia: invalid(v => `Invalid characters in ${v.what}`),
     neutron: [
       400,
-      v => neutronCharacters[String(v.what)]![0],
-      v => `Invalid characters in ${neutronCharacters[String(v.what)]![1]}.`,
+      v => neutronCharacters[String(v.what)]?.[0] ?? 'L7RuleInvalidKey',
+      v => `Invalid characters in ${neutronCharacters[String(v.what)]?.[1] ?? v.what}.`,
     ],
   },
   l7rule_regex: {
