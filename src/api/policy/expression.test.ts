@@ -129,6 +129,24 @@ describe('for all expressions', () => {
     )
   })
 
+  test('not turns and into or', () => {
+    const who = fc.record({
+      roles: fc.subarray(['a', 'b', 'ab']),
+      is_admin: fc.boolean(),
+      project_id: fc.constantFrom('p', 'u'),
+    })
+    fc.assert(
+      fc.property(fc.array(any, { minLength: 1, maxLength: 4 }), who, (of, given) => {
+        const turned = of.map((one): Expression => ({ kind: 'not', of: one }))
+        const target = { project_id: 'p' }
+        const all = holds({ kind: 'all', of }, asking(given), target, rules)
+        expect(holds({ kind: 'any', of: turned }, asking(given), target, rules)).toBe(!all)
+        const some = holds({ kind: 'any', of }, asking(given), target, rules)
+        expect(holds({ kind: 'all', of: turned }, asking(given), target, rules)).toBe(!some)
+      }),
+    )
+  })
+
   test('parentheses that say nothing change nothing, nor do spaces and the case of words', () => {
     fc.assert(
       fc.property(any, one => {

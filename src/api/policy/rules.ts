@@ -28,7 +28,9 @@ const aliases = {
     'rule:load-balancer:member_and_owner or rule:load-balancer:admin',
   'load-balancer:read-global': 'rule:load-balancer:global_observer or rule:load-balancer:admin',
   'load-balancer:write': 'rule:load-balancer:member_and_owner or rule:load-balancer:admin',
-  'load-balancer:read-quota': 'rule:load-balancer:read or rule:load-balancer:quota-admin',
+  'load-balancer:read-quota':
+    'rule:load-balancer:observer_and_owner or rule:load-balancer:global_observer or ' +
+    'rule:load-balancer:member_and_owner or rule:load-balancer:quota-admin or rule:load-balancer:admin',
   'load-balancer:read-quota-global':
     'rule:load-balancer:global_observer or rule:load-balancer:quota-admin or rule:load-balancer:admin',
   'load-balancer:write-quota': 'rule:load-balancer:quota-admin or rule:load-balancer:admin',
