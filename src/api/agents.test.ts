@@ -44,6 +44,7 @@ test('the agent that hosts a load balancer is its living amphora, the master fir
     ((await get(`=/v2.0/agents${query}`)).agents as { id: string }[]).map(one => one.id).sort()
   expect(await ids('')).toEqual([master, backup].sort())
   expect(await ids('?alive=True')).toEqual([backup])
+  expect((await api.neutron('GET', '=/v2.0/agents')).body).toEqual({ agents: [] })
   expect(await ids('?agent_type=DHCP%20agent')).toEqual([])
   expect(await ids(`?agent_type=Loadbalancerv2%20agent&host=amphora-${master}`)).toEqual([master])
   expect(await get(`=/v2.0/agents/${backup}/agent-loadbalancers`)).toMatchObject({ loadbalancers: [{ id }] })
