@@ -59,6 +59,7 @@ export class Rig {
       additional_vips: [],
       vip_qos_policy_id: null,
       vip_sg_ids: [],
+      availability_zone: null,
       tags: [],
     }
     this.tree = change(null, { verb: 'create', resource: 'load_balancer', fields, vip, topology }, this.#terms('lb'))
@@ -82,6 +83,12 @@ export class Rig {
   silent(role: Amphora['role']): void {
     const { id } = this.amphora(role)
     this.#amphorae(amphora => (amphora.id === id ? { ...amphora, status: 'PENDING_DELETE' } : amphora))
+  }
+
+  /** What the API writes when an agent is to be given its configuration again. */
+  configure(role: Amphora['role']): void {
+    const { id } = this.amphora(role)
+    this.#amphorae(amphora => (amphora.id === id ? { ...amphora, config_due: true } : amphora))
   }
 
   /** What the API writes when a failover was asked for. */

@@ -18,6 +18,8 @@ export const paths = {
   plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
   plugNetwork: `${PREFIX}/plug/network`,
   certificate: `${PREFIX}/certificate`,
+  /** Of the newer version alone. */
+  config: '/1.0/config',
   vrrpUpload: `${PREFIX}/vrrp/upload`,
   vrrpAction: (action: ListenerAction) => `${PREFIX}/vrrp/${action}`,
 }

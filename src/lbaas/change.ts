@@ -1,5 +1,6 @@
 /** The frame of every change: (tree, request, terms) to the intended tree, or Rejected. */
 import { amphora } from './amphora.ts'
+import type { ZoneData } from './availability-zone.ts'
 import { createChild, createLoadBalancer } from './creation.ts'
 import { Rejected } from './errors.ts'
 import type { FlavorData } from './flavor.ts'
@@ -55,7 +56,7 @@ export type Request =
   /** Of all amphorae of a load balancer, or of one. */
   | { verb: 'failover'; resource: 'load_balancer' | 'amphora'; id: string }
 
-/** `flavor` is what the chosen flavor says; `topology` is the deployment's where it says nothing of it. */
+/** `flavor` and `zone` are what the chosen ones say; `topology` is the deployment's where the flavor says nothing of it. */
 export type CreateLoadBalancer = {
   verb: 'create'
   resource: 'load_balancer'
@@ -63,6 +64,7 @@ export type CreateLoadBalancer = {
   vip: Vip
   topology: Topology
   flavor?: FlavorData
+  zone?: ZoneData
 }
 
 /** What a change is told instead of looking it up. */

@@ -55,10 +55,10 @@ export const loadBalancer = resource({
     flavor_id: uuid({ null: true, of: 'flavor', doc: 'What the administrators offer, and was chosen.' }),
     availability_zone: string({
       null: true,
-      post: false,
+      max_length: 255,
       neutron: false,
       since: '2.14',
-      doc: 'Always null: availability zones are not offered.',
+      doc: 'Where it is to be, of what the administrators offer.',
     }),
     additional_vips: list({
       default: [],
@@ -115,6 +115,18 @@ export const loadBalancer = resource({
       null: true,
       shown: false,
       doc: "The tag of its servers' image, where its flavor says one; else the deployment's.",
+    }),
+    compute_zone: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "Nova's zone of its servers, where its availability zone says one.",
+    }),
+    management_network: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "The network on which its servers are reached, where its availability zone says one; else the deployment's.",
     }),
     vip_port_owned: boolean({
       state: 'bookkeeping',

@@ -37,6 +37,7 @@ beforeEach(async () => {
         additional_vips: [],
         vip_qos_policy_id: null,
         vip_sg_ids: [],
+        availability_zone: null,
         tags: [],
       }
       const terms = {

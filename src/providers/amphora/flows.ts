@@ -3,6 +3,7 @@ import { each, type Flow, flow, when, without } from '../../controller/flow.ts'
 import type { Tree } from '../../lbaas/tree.ts'
 import type { Clients } from './clients.ts'
 import { doomed, fresh, inTurn, pair, serving } from './serving.ts'
+import { configureAgent } from './steps/agent-config.ts'
 import { amphoraRows, replacement } from './steps/amphora-rows.ts'
 import { certificate, renewCertificate } from './steps/certificate.ts'
 import { deleteServer, deleteServerFirst } from './steps/delete-server.ts'
@@ -33,7 +34,7 @@ export const serve: Flow<Clients> = flow('serve', [
   securityGroup,
   fetchCertificates,
   amphoraRows,
-  each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
+  each(serving, [certificate, server, renewCertificate, configureAgent, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
   vipPorts,
   each(serving, [uploadListeners]),
