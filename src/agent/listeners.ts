@@ -64,6 +64,12 @@ export class Listeners {
     return [...this.#known.values()].flatMap(each => each.duty ?? [])
   }
 
+  /** The sockets of those that run, by their ids. */
+  sockets(): Map<string, string> {
+    const running = [...this.#known.values()].filter(each => each.status === 'ACTIVE')
+    return new Map(running.map(each => [each.id, each.socket]))
+  }
+
   /** All that the agent knows, whether they run or not. */
   ids(): string[] {
     return [...this.#known.keys()]
