@@ -79,6 +79,18 @@ export class AmphoraClient {
     return { cfg: body, etag: unquoted(headers.etag) }
   }
 
+  /** The same for the document of a UDP listener. `not_found`: the agent cannot carry any. */
+  async uploadDatagrams(listener_id: string, document: string, call: Call = {}): Promise<Uploaded> {
+    const path = paths.datagramUpload(this.#amphora_id, listener_id)
+    const { headers } = await this.#request('PUT', path, call, Buffer.from(document), 'application/json')
+    return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
+  }
+
+  async datagramConfig(listener_id: string, call: Call = {}): Promise<{ document: string; etag: string | null }> {
+    const { body, headers } = await this.#request('GET', paths.datagramConfig(listener_id), call)
+    return { document: body, etag: unquoted(headers.etag) }
+  }
+
   startListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
     return this.#action(listener_id, 'start', call)
   }

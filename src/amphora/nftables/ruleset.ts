@@ -18,10 +18,11 @@ export function rulesetOf(listener: DatagramListener, down: ReadonlySet<string>)
   const port = whole(listener.protocol_port)
   const flow = `meta l4proto udp ct original ${family} daddr ${vip} ct original proto-dst ${port}`
   const arriving = `${family} daddr ${vip} udp dport ${port}`
+  const remember = clients === null ? [] : [`update @clients { ${family} saddr & ${clients.mask} : ct mark }`]
   const known = chosen.map(({ number }) => `${mark(number)} : goto ${chainOf(number)}`)
   const chains: Chain[] = [
-    ...chosen.map(member => memberChain(member)),
-    { name: 'admit', hook: null, rules: admission(listener, family, clients, chosen.length > 0) },
+    ...chosen.map(member => memberChain(member, remember)),
+    { name: 'admit', hook: null, rules: admission(listener, family, remember, chosen.length > 0) },
     {
       name: 'choose',
       hook: null,
@@ -90,14 +91,15 @@ function numbered(members: DatagramMember[]): Numbered[] {
     })
 }
 
-function memberChain({ number, address: where, protocol_port }: Numbered): Chain {
+/** The client is remembered from the first datagram on. */
+function memberChain({ number, address: where, protocol_port }: Numbered, remember: string[]): Chain {
   const place = isIPv6(where)
     ? `[${address(where)}]:${whole(protocol_port)}`
     : `${address(where)}:${whole(protocol_port)}`
   return {
     name: chainOf(number),
     hook: null,
-    rules: [`ct mark set ${mark(number)}`, `meta l4proto udp dnat to ${place}`],
+    rules: [`ct mark set ${mark(number)}`, ...remember, `meta l4proto udp dnat to ${place}`],
   }
 }
 
@@ -106,7 +108,7 @@ function memberChain({ number, address: where, protocol_port }: Numbered): Chain
 function admission(
   { allowed_cidrs, connection_limit }: DatagramListener,
   family: Ruleset['family'],
-  clients: Ruleset['clients'],
+  remember: string[],
   open: boolean,
 ): string[] {
   const cidrs = allowed_cidrs.filter(each => sameFamily(each.split('/')[0]!, family)).map(network)
@@ -117,7 +119,7 @@ function admission(
     ...(open ? [] : [`ct state new ${reject}`]),
     ...(connection_limit > 0 ? [`ct state new ct count over ${whole(connection_limit)} ${reject}`] : []),
     'counter name received',
-    ...(clients === null ? [] : [`ct mark != 0 update @clients { ${family} saddr & ${clients.mask} : ct mark }`]),
+    ...remember.map(each => `ct mark != 0 ${each}`),
   ]
 }
 

@@ -1,0 +1,125 @@
+/** For tests: a program in a sandbox that sends, answers and hears datagrams as it is told. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
+import type { Sandbox } from './sandbox.ts'
+
+/** What a client got: the address of who answered, or what became of its datagram. */
+export type Got = string
+
+export class Datagrams {
+  readonly #child: ChildProcess
+  readonly #waiting: ((answer: unknown) => void)[] = []
+
+  /** In the network namespace of that name, or, for null, on the machine itself. */
+  constructor(sandbox: Sandbox, namespace: string | null = 'lan') {
+    const file = path.join(sandbox.folder, 'datagrams.mjs')
+    fs.writeFileSync(file, program)
+    const inside = namespace === null ? [] : ['ip', 'netns', 'exec', namespace]
+    const argv = sandbox.inside([...inside, process.execPath, file])
+    this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+    createInterface({ input: this.#child.stdout! }).on('line', line => this.#waiting.shift()!(JSON.parse(line)))
+  }
+
+  /** From now on these answer, each with its own address. */
+  async answer(addresses: string[], port = 5300): Promise<void> {
+    await this.#call({ act: 'answer', addresses, port })
+  }
+
+  /** They are gone: nobody listens there. */
+  async mute(addresses: string[]): Promise<void> {
+    await this.#call({ act: 'mute', addresses })
+  }
+
+  /** One datagram on each of the named flows, and what came of it; a new name is a new flow, from one of `sources` in
+   *  turn. */
+  async ask(
+    flows: string[],
+    { vip = '10.0.0.10', port = 53, sources = ['10.0.0.1'] } = {},
+  ): Promise<Record<string, Got>> {
+    return (await this.#call({ act: 'ask', flows, vip, port, sources })) as Record<string, Got>
+  }
+
+  /** How often each of `count` new flows was answered by whom. */
+  async shares(count: number, options: Parameters<Datagrams['ask']>[1] = {}): Promise<Record<Got, number>> {
+    const names = Array.from({ length: count }, (_, n) => `${++named}-${n}`)
+    const got = Object.values(await this.ask(names, options))
+    await this.#call({ act: 'end', flows: names })
+    const tally: Record<Got, number> = {}
+    for (const who of got) tally[who] = (tally[who] ?? 0) + 1
+    return tally
+  }
+
+  async hear(port: number): Promise<void> {
+    await this.#call({ act: 'hear', port })
+  }
+
+  /** The latest heartbeat that came to the port. */
+  async heard(key: string): Promise<Heartbeat | null> {
+    const frame = (await this.#call({ act: 'heard' })) as string | null
+    if (frame === null) return null
+    const decoded = decodeHeartbeat(Buffer.from(frame, 'base64'), key)
+    if (!decoded.ok) throw new Error(decoded.why)
+    return decoded.message
+  }
+
+  #call(order: object): Promise<unknown> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#child.stdin!.write(`${JSON.stringify(order)}\n`)
+    })
+  }
+}
+
+let named = 0
+
+const program = `import dgram from 'node:dgram'
+import { createInterface } from 'node:readline'
+const servers = new Map(), flows = new Map()
+let frame = null
+const kind = address => address.includes(':') ? 'udp6' : 'udp4'
+const bound = (address, port) => new Promise(resolve => {
+  const socket = dgram.createSocket({ type: kind(address), reuseAddr: port !== 0 })
+  socket.bind(port, address, () => resolve(socket))
+})
+const acts = {
+  async answer({ addresses, port }) {
+    for (const address of addresses) {
+      const socket = await bound(address, port)
+      socket.on('message', (_, from) => socket.send(address, from.port, from.address))
+      servers.set(address, socket)
+    }
+  },
+  async mute({ addresses }) { for (const each of addresses) { servers.get(each)?.close(); servers.delete(each) } },
+  async ask({ flows: names, vip, port, sources }) {
+    const results = {}
+    for (const [n, name] of names.entries()) {
+      if (flows.has(name)) continue
+      const socket = await bound(sources[n % sources.length], 0)
+      await new Promise(resolve => socket.connect(port, vip, resolve))
+      const flow = { socket, got: () => {} }
+      socket.on('message', text => flow.got(String(text))).on('error', error => flow.got(error.code))
+      flows.set(name, flow)
+    }
+    await Promise.all(names.map(async name => {
+      const flow = flows.get(name)
+      results[name] = await new Promise(resolve => {
+        const timer = setTimeout(resolve, 1000, 'silence')
+        flow.got = text => { clearTimeout(timer); resolve(text) }
+        flow.socket.send('hi', error => error && flow.got(error.code))
+      })
+    }))
+    return results
+  },
+  async end({ flows: names }) { for (const each of names) { flows.get(each).socket.close(); flows.delete(each) } },
+  async hear({ port }) { (await bound('127.0.0.1', port)).on('message', each => { frame = each }) },
+  async heard() { return frame && frame.toString('base64') },
+}
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line)
+  console.log(JSON.stringify((await acts[order.act](order)) ?? null))
+}
+process.exit()
+`
