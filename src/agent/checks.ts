@@ -1,5 +1,6 @@
 /** One question to one member, as a health monitor asks it. Nothing is started for it. */
 import dgram from 'node:dgram'
+import fs from 'node:fs'
 import net, { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
@@ -25,9 +26,9 @@ export function makeCheck({ address, port, monitor }: CheckOrder): Check {
 
 export type Check = { ask: () => Promise<boolean>; end: () => void }
 
-/** No answer is a good answer: the member has taken it. What says otherwise is the member's machine (nobody listens there) or
- *  the network (there is no such machine), and the latter takes seconds, so that one socket is kept: what it hears after
- *  the time-out is an answer to the next question. */
+/** No answer is a good answer: the member has taken it. What says otherwise is the member's machine (nobody listens there),
+ *  heard by the socket that is kept for it, late words too: they answer the next question. The kernel does not tell this
+ *  kind of socket that there is no such machine; its table of neighbours does (IPv4, on a network of ours). */
 class DatagramCheck implements Check {
   readonly #place: { address: string; port: number }
   readonly #timeout_ms: number
@@ -48,7 +49,7 @@ class DatagramCheck implements Check {
       this.#refused = true
     }
     for (let waited_ms = 0; !this.#refused && waited_ms < this.#timeout_ms; waited_ms += 50) await sleep(50)
-    const good = !this.#refused
+    const good = !this.#refused && !missing(this.#place.address)
     this.#refused = false
     return good
   }
@@ -71,6 +72,13 @@ class DatagramCheck implements Check {
       })
     })
   }
+}
+
+/** Somebody has asked for the neighbour's MAC, and has not been answered. */
+function missing(address: string): boolean {
+  const lines = fs.readFileSync('/proc/net/arp', 'utf8').split('\n')
+  const words = lines.find(line => line.startsWith(`${address} `))?.split(/\s+/)
+  return words !== undefined && words[2] === '0x0'
 }
 
 /** A connection, and the status of the answer where one is asked for. */

@@ -20,6 +20,7 @@ export class Datagrams {
     const inside = namespace === null ? [] : ['ip', 'netns', 'exec', namespace]
     const argv = sandbox.inside([...inside, process.execPath, file])
     this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child.setMaxListeners(0)
     createInterface({ input: this.#child.stdout! }).on('line', line => this.#waiting.shift()!(JSON.parse(line)))
   }
 
@@ -66,8 +67,9 @@ export class Datagrams {
   }
 
   #call(order: object): Promise<unknown> {
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
       this.#waiting.push(resolve)
+      this.#child.once('exit', () => reject(new Error('the program for datagrams has ended')))
       this.#child.stdin!.write(`${JSON.stringify(order)}\n`)
     })
   }
