@@ -177,6 +177,8 @@ export class DatagramListener {
     await writeWhole(this.#file('rulesets.json'), JSON.stringify([inForce, wanted]))
     await writeWhole(this.#file('running.json'), JSON.stringify({ text, down: [...down] }))
     const born = randomBytes(6).toString('hex')
+    // counters begin anew with the table
+    if (inForce === null) await this.#count().catch(() => {})
     try {
       await kernel.apply(scriptOf(wanted, inForce, born), wanted.family)
     } catch (error) {

@@ -77,7 +77,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       topology_status: 'OK',
       packages: {},
       ...(await machineDetails()),
-      haproxy_count: entries.filter(each => each.status === 'ACTIVE').length,
+      haproxy_count: entries.filter(each => each.status === 'ACTIVE' && each.type !== 'UDP').length,
       listeners: entries.map(each => each.uuid),
       applied,
       vrrp: vrrp.details(),

@@ -4,6 +4,9 @@
 import dgram from 'node:dgram'
 import { createInterface } from 'node:readline'
 
+/** Who answered, by flow. */
+export type Answers = Record<string, string>
+
 const [vip, port] = process.argv.slice(2) as [string, string]
 const flows = new Map<string, dgram.Socket>()
 
@@ -38,6 +41,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [group, count] = line.split(' ')
   const names = Array.from({ length: Number(count) }, (_, n) => `${group}-${n}`)
   const pairs = await Promise.all(names.map(async name => [name, await answer(name)]))
-  console.log(JSON.stringify(Object.fromEntries(pairs)))
+  console.log(JSON.stringify(Object.fromEntries(pairs) as Answers))
 }
 process.exit()

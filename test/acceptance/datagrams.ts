@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
+import type { Answers } from './datagram-client.ts'
 import type { Stack } from './stack.ts'
 
 /** What a server runs that answers each datagram to the port with its name, in both families. */
@@ -28,12 +29,12 @@ export class DatagramClient {
   }
 
   /** Who answered one datagram on each of the group's flows. */
-  async ask(group: string, count: number): Promise<Record<string, string>> {
+  async ask(group: string, count: number): Promise<Answers> {
     this.#child.stdin!.write(`${group} ${count}\n`)
     for (;;) {
       const { value, done } = await this.#lines.next()
       if (done) throw new Error('the client has ended')
-      if (value !== 'started') return JSON.parse(value) as Record<string, string>
+      if (value !== 'started') return JSON.parse(value) as Answers
     }
   }
 
