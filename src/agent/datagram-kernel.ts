@@ -14,21 +14,25 @@ export class DatagramKernel {
   readonly #prepared = new Set<Ruleset['family']>()
   #counting: Promise<Map<string, Counted>> | null = null
   #flows: Flow[] = []
+  readonly #families = new Set<string>()
   #ask_flows_after_ms = 0
 
-  /** Rejects with nft's words unless the script could be applied. */
-  async check(script: string): Promise<void> {
+  /** Rejects with nft's words unless the scripts could be applied. Of several, nothing but the first can be tried. */
+  async check([script]: string[]): Promise<void> {
     await ensureNamespace()
-    await succeed(inside(['nft', '-c', '-f', '-']), { input: script })
+    await succeed(inside(['nft', '-c', '-f', '-']), { input: script! })
   }
 
-  /** All of it or nothing. */
-  apply(script: string, family: Ruleset['family']): Promise<void> {
+  /** Each script is applied as a whole or not at all. `anew`: who makes a table trusts nothing to be there. */
+  apply(scripts: string[], family: Ruleset['family'], anew: boolean): Promise<void> {
     return this.#turn.take(async () => {
       await ensureNamespace()
+      if (anew) this.#prepared.clear()
       const laid = this.#prepared.has(family)
       if (!laid) await succeed(inside(['sh', '-c', forwarding]))
-      await succeed(inside(['nft', '-f', '-']), { input: laid ? script : `${ground}${script}` })
+      for (const script of laid ? scripts : [ground, ...scripts]) {
+        await succeed(inside(['nft', '-f', '-']), { input: script })
+      }
       this.#prepared.add(family)
     })
   }
@@ -61,13 +65,15 @@ export class DatagramKernel {
   /** How many flows of the listener are remembered: as of a moment ago, because with many flows the answer takes long. */
   async sessions({ vip_address, protocol_port }: DatagramListener): Promise<number> {
     const now_ms = performance.now()
-    if (now_ms > this.#ask_flows_after_ms) {
+    const family = isIPv6(vip_address) ? 'ipv6' : 'ipv4'
+    if (now_ms > this.#ask_flows_after_ms || !this.#families.has(family)) {
+      this.#families.add(family)
       this.#ask_flows_after_ms = Number.POSITIVE_INFINITY
       try {
-        this.#flows = await flowsIn([])
+        this.#flows = (await Promise.all([...this.#families].map(each => flowsIn(['-f', each])))).flat()
       } finally {
         const end_ms = performance.now()
-        this.#ask_flows_after_ms = end_ms + (end_ms - now_ms) * PAUSE_FACTOR
+        this.#ask_flows_after_ms = end_ms + Math.max(PAUSE_MS, (end_ms - now_ms) * PAUSE_FACTOR)
       }
     }
     return this.#flows.filter(each => each.vip === vip_address && each.port === protocol_port).length
@@ -79,6 +85,10 @@ export class DatagramKernel {
     const family = isIPv6(listener.vip_address) ? 'ipv6' : 'ipv4'
     const { vip_address: vip, protocol_port: port } = listener
     const toListener = ['-f', family, '-d', vip, '--orig-port-dst', String(port)]
+    if (keeping.length === 0) {
+      await run(inside(['conntrack', '-D', '-p', 'udp', ...toListener]))
+      return
+    }
     const kept = new Set(keeping.map(each => placeOf(each.address, each.protocol_port)))
     const stale = new Map<string, Flow>()
     for (const flow of await flowsIn(toListener)) {
@@ -98,8 +108,9 @@ export type Counted = { born: string; force: string; received: number; sent: num
 
 type Flow = { vip: string; port: number; member: string; member_port: number }
 
-/** Asking for flows takes a twentieth of the time at most. */
+/** Asking for flows takes a twentieth of the time at most. Each question costs 5 ms of a core even when there are none. */
 const PAUSE_FACTOR = 20
+const PAUSE_MS = 3_000
 
 /** Reads the answer to `nft -j list counters`. */
 export function countersIn(json: string): Map<string, Counted> {

@@ -8,7 +8,7 @@ import {
   readDatagramListener,
 } from '../amphora/nftables/datagram-listener.ts'
 import { keeping, type Ruleset, rulesetOf, tableOf } from '../amphora/nftables/ruleset.ts'
-import { fingerprintOf, scriptOf } from '../amphora/nftables/script.ts'
+import { fingerprintOf, scriptsOf } from '../amphora/nftables/script.ts'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
 import type { CheckOrder } from './checks.ts'
@@ -34,7 +34,9 @@ export class DatagramListener {
   #enabled = false
   /** What is in force. */
   #running: { document: Document; ruleset: Ruleset; digest: string } | null = null
-  /** What monitors found out, in haproxy's words. */
+  /** Members that get nothing because of what monitors found out. */
+  readonly #down = new Set<string>()
+  /** The same in haproxy's words; said when the rules follow them. */
   readonly #words = new Map<string, string>()
   /** Places that the words are about. */
   readonly #watched = new Map<string, string>()
@@ -51,7 +53,7 @@ export class DatagramListener {
       try {
         const document = readDatagramListener(body.toString('utf8'))
         if (document.id !== this.id) throw new RangeError(`it is the document of ${document.id}`)
-        await this.#options.kernel.check(scriptOf(rulesetOf(document, new Set()), null, '0'))
+        await this.#options.kernel.check(scriptsOf(rulesetOf(document, new Set()), null, '0'))
         await writeWhole(this.#file(DATAGRAM_FILE), body)
         const headers = { ETag: etagOf(body), ...warningHeader(warningsOf(document)) }
         return { status: 200, body: { message: 'OK' }, headers }
@@ -133,9 +135,12 @@ export class DatagramListener {
       if (!this.#enabled) return
       const kept = await this.#kept()
       const text = kept?.text ?? (await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8'))
-      for (const id of kept?.down ?? []) this.#words.set(id, 'DOWN')
+      for (const id of kept?.down ?? []) {
+        this.#down.add(id)
+        this.#words.set(id, 'DOWN')
+      }
       const document = readDatagramListener(text)
-      for (const order of ordersOf(document, new Map())) this.#watched.set(order.member_id, order.place)
+      for (const order of ordersOf(document, new Set())) this.#watched.set(order.member_id, order.place)
       await this.#bring(document, text, await this.#inForce(document))
       this.#watch(document)
     })
@@ -172,7 +177,7 @@ export class DatagramListener {
   /** On disk first: what is cut off here is completed after the agent's next start. */
   async #bring(document: Document, text: string, inForce: Ruleset | null): Promise<void> {
     const { kernel, log } = this.#options
-    const down = this.#down()
+    const down = new Set(this.#down)
     const wanted = rulesetOf(document, down)
     await writeWhole(this.#file('rulesets.json'), JSON.stringify([inForce, wanted]))
     await writeWhole(this.#file('running.json'), JSON.stringify({ text, down: [...down] }))
@@ -180,12 +185,12 @@ export class DatagramListener {
     // counters begin anew with the table
     if (inForce === null) await this.#count().catch(() => {})
     try {
-      await kernel.apply(scriptOf(wanted, inForce, born), wanted.family)
+      await kernel.apply(scriptsOf(wanted, inForce, born), wanted.family, inForce === null)
     } catch (error) {
       if (inForce === null) throw error
       log('the rules are made anew', { listener: this.id, error: String(error) })
       await this.#count().catch(() => {})
-      await kernel.apply(scriptOf(wanted, null, born), wanted.family)
+      await kernel.apply(scriptsOf(wanted, null, born), wanted.family, true)
     }
     this.#running = { document, ruleset: wanted, digest: md5Of(text) }
     // after the rules: whoever is sent on must not find the same member again
@@ -206,6 +211,7 @@ export class DatagramListener {
     }
     this.#running = null
     this.#words.clear()
+    this.#down.clear()
     this.#watched.clear()
     await fs.rm(this.#file('running.json'), { force: true })
   }
@@ -266,36 +272,41 @@ export class DatagramListener {
       return found === 'UP' && member.weight === 0 ? 'DRAIN' : found
     }
     const members = Object.fromEntries(pool.members.map(each => [each.id, word(each)]))
-    const able = keeping(this.#running!.document, this.#down()).some(each => each.weight > 0)
+    const able = keeping(this.#running!.document, this.#down).some(each => each.weight > 0)
     return { [pool.id]: { status: able || pool.members.length === 0 ? 'UP' : 'DOWN', members } }
-  }
-
-  #down(): Set<string> {
-    return new Set([...this.#words].filter(([, word]) => word.startsWith('DOWN')).map(([id]) => id))
   }
 
   /** What was found out counts for who is still asked at the same place. */
   #forgetOthers(document: Document): void {
-    const orders = new Map(ordersOf(document, new Map()).map(each => [each.member_id, each.place]))
+    const orders = new Map(ordersOf(document, new Set()).map(each => [each.member_id, each.place]))
     for (const id of [...this.#words.keys()]) {
-      if (orders.get(id) === undefined || orders.get(id) !== this.#watched.get(id)) this.#words.delete(id)
+      if (orders.get(id) !== undefined && orders.get(id) === this.#watched.get(id)) continue
+      this.#words.delete(id)
+      this.#down.delete(id)
     }
     this.#watched.clear()
     for (const [id, place] of orders) this.#watched.set(id, place)
   }
 
   #watch(document: Document): void {
-    this.#options.prober.watch(this.id, ordersOf(document, this.#words), (member_id, word) => {
-      const before = this.#words.get(member_id) ?? 'UP'
-      this.#words.set(member_id, word)
-      if (before.startsWith('DOWN') === word.startsWith('DOWN')) return
-      this.#options.log('a member changes', { listener: this.id, member: member_id, word })
-      const follow = async () => {
-        const [running, kept] = [this.#running, await this.#kept()]
-        if (running !== null && kept !== null) await this.#bring(running.document, kept.text, running.ruleset)
-      }
-      this.#turn.take(follow).catch(error => this.#complain(error))
+    this.#options.prober.watch(this.id, ordersOf(document, this.#down), (member_id, word) => {
+      const down = word.startsWith('DOWN')
+      if (down === this.#down.has(member_id)) this.#words.set(member_id, word)
+      else this.#turn.take(() => this.#follow(member_id, word, down)).catch(error => this.#complain(error))
     })
+  }
+
+  async #follow(member_id: string, word: string, down: boolean): Promise<void> {
+    const [running, kept] = [this.#running, await this.#kept()]
+    if (running === null || kept === null || !this.#watched.has(member_id)) return
+    this.#options.log('a member changes', { listener: this.id, member: member_id, word })
+    if (down) this.#down.add(member_id)
+    else this.#down.delete(member_id)
+    try {
+      await this.#bring(running.document, kept.text, running.ruleset)
+    } finally {
+      this.#words.set(member_id, word)
+    }
   }
 
   #complain(error: unknown): void {
@@ -317,8 +328,8 @@ export type DatagramListenerOptions = {
   totals: Totals
 }
 
-/** Who is to be asked how; `words`: what is known. */
-function ordersOf({ default_pool }: Document, words: ReadonlyMap<string, string>): CheckOrder[] {
+/** Who is to be asked how; `down`: what is known. */
+function ordersOf({ default_pool }: Document, down: ReadonlySet<string>): CheckOrder[] {
   const monitor = default_pool?.health_monitor
   if (!default_pool || !monitor) return []
   return default_pool.members
@@ -326,7 +337,7 @@ function ordersOf({ default_pool }: Document, words: ReadonlyMap<string, string>
     .map(({ id, address, protocol_port, monitor_address, monitor_port }) => {
       const where = { address: monitor_address ?? address, port: monitor_port ?? protocol_port }
       const place = `${monitor.type} ${where.address} ${where.port}`
-      return { member_id: id, place, ...where, monitor, down: words.get(id)?.startsWith('DOWN') ?? false }
+      return { member_id: id, place, ...where, monitor, down: down.has(id) }
     })
 }
 

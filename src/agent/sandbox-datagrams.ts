@@ -1,10 +1,87 @@
-/** For tests: a program in a sandbox that sends, answers and hears datagrams as it is told. */
+/** For tests: a sandbox with UDP servers, and a program in it that sends, answers and hears datagrams as it is told. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import type { AmphoraClient } from '../amphora/client.ts'
+import type { ListenerInput, MemberInput, PoolInput } from '../amphora/haproxy/listener.ts'
 import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
-import type { Sandbox } from './sandbox.ts'
+import { datagramText } from '../amphora/nftables/datagram-listener.ts'
+import { input, pool } from '../amphora/nftables/sample.ts'
+import type { Applied } from '../amphora/rest.ts'
+import { succeed } from './command.ts'
+import { MEMBER_MAC, Sandbox, until } from './sandbox.ts'
+
+/** A machine with an agent, the VIP 10.0.0.10 and servers on port 5300 of 10.0.0.11, .12, .13, 10.1.0.11 and fd00::11. */
+export class DatagramWorld {
+  readonly sandbox = new Sandbox()
+  /** Addresses that clients may have. */
+  readonly sources = Array.from({ length: 40 }, (_, n) => `10.0.0.${100 + n}`)
+  client!: AmphoraClient
+  lan!: Datagrams
+  /** Hears heartbeats. */
+  #controller!: Datagrams
+
+  async open(): Promise<void> {
+    this.sandbox.boot = { controller_ip_port_list: ['127.0.0.1:5555'], heartbeat_interval: 0.2, heartbeat_key: key }
+    this.client = await this.sandbox.begin(async () => {
+      this.#controller = new Datagrams(this.sandbox, null)
+      await this.#controller.hear(5555)
+    })
+    await this.sandbox.plugVip(this.client)
+    const fixed_ips = [{ ip_address: '10.1.0.5', subnet_cidr: '10.1.0.0/24' }]
+    await this.client.plugNetwork({ mac_address: MEMBER_MAC, fixed_ips })
+    await this.plugSources()
+    this.lan = new Datagrams(this.sandbox)
+    await this.lan.answer(['10.0.0.11', '10.0.0.12', '10.0.0.13', '10.1.0.11', 'fd00::11'])
+  }
+
+  async close(): Promise<void> {
+    await this.client?.close()
+    await this.sandbox.close()
+  }
+
+  async plugSources(): Promise<void> {
+    const lines = this.sources.map(each => `addr add ${each}/24 dev to-vip\n`)
+    await succeed(this.sandbox.inside(['ip', '-n', 'lan', '-batch', '-']), { input: lines.join('') })
+  }
+
+  /** As a controller does it with the sample listener; how it got into force. */
+  apply = (members: MemberInput[], of: Partial<PoolInput> = {}, listener: Partial<ListenerInput['listener']> = {}) => {
+    return this.applyText(datagramText(input(listener, pool(members, of))))
+  }
+
+  applyText = async (text: string, listener = input().listener.id): Promise<Applied | null> => {
+    await this.client.uploadDatagrams(listener, text)
+    const { status } = await this.client.listener(listener)
+    const act = status === 'ACTIVE' ? this.client.reloadListener(listener) : this.client.startListener(listener)
+    return (await act).applied
+  }
+
+  nft(...words: string[]): Promise<string> {
+    return this.sandbox.exec(['ip', 'netns', 'exec', 'amphora-haproxy', 'nft', ...words])
+  }
+
+  /** The latest heartbeat. */
+  async beat(): Promise<Heartbeat> {
+    await until(async () => (await this.#controller.heard(key)) !== null, 'a heartbeat')
+    return (await this.#controller.heard(key))!
+  }
+
+  /** One that began after the call. */
+  async next(): Promise<Heartbeat> {
+    const { seq } = await this.beat()
+    await until(async () => (await this.beat()).seq >= seq + 2, 'a heartbeat')
+    return this.beat()
+  }
+
+  /** What it says of the members. */
+  async words(): Promise<Record<string, string>> {
+    return Object.values((await this.beat()).pools ?? {})[0]?.members ?? {}
+  }
+}
+
+const key = 'insecure'
 
 /** What a client got: the address of who answered, or what became of its datagram. */
 export type Got = string
@@ -81,9 +158,11 @@ const program = `import dgram from 'node:dgram'
 import { createInterface } from 'node:readline'
 const servers = new Map(), flows = new Map()
 let frame = null
+// one that was used before may be remembered with its member
+let next = 10000
 const kind = address => address.includes(':') ? 'udp6' : 'udp4'
 const bound = (address, port) => new Promise(resolve => {
-  const socket = dgram.createSocket({ type: kind(address), reuseAddr: port !== 0 })
+  const socket = dgram.createSocket({ type: kind(address), reuseAddr: true })
   socket.bind(port, address, () => resolve(socket))
 })
 const acts = {
@@ -99,7 +178,7 @@ const acts = {
     const results = {}
     for (const [n, name] of names.entries()) {
       if (flows.has(name)) continue
-      const socket = await bound(sources[n % sources.length], 0)
+      const socket = await bound(sources[n % sources.length], next++)
       await new Promise(resolve => socket.connect(port, vip, resolve))
       const flow = { socket, got: () => {} }
       socket.on('message', text => flow.got(String(text))).on('error', error => flow.got(error.code))

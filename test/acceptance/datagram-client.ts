@@ -9,6 +9,8 @@ export type Answers = Record<string, string>
 
 const [vip, port] = process.argv.slice(2) as [string, string]
 const flows = new Map<string, dgram.Socket>()
+/** A port that was used before may be remembered with its member. */
+let next_port = 10_000
 
 async function flow(name: string): Promise<dgram.Socket> {
   const known = flows.get(name)
@@ -16,6 +18,7 @@ async function flow(name: string): Promise<dgram.Socket> {
   const socket = dgram.createSocket(vip.includes(':') ? 'udp6' : 'udp4')
   socket.on('error', () => {})
   flows.set(name, socket)
+  await new Promise<void>(resolve => socket.bind(next_port++, resolve))
   await new Promise<void>(resolve => socket.connect(Number(port), vip, resolve))
   return socket
 }

@@ -8,7 +8,7 @@ import type { ListenerInput, MemberInput, PoolInput } from '../haproxy/listener.
 import { datagramText, readDatagramListener } from './datagram-listener.ts'
 import { rulesetOf } from './ruleset.ts'
 import { input, listenerOf, member, pool, sourceIp } from './sample.ts'
-import { ground, removal, scriptOf } from './script.ts'
+import { ground, removal, scriptsOf } from './script.ts'
 
 const six = { vip_address: 'fd00::10' }
 const cases: Record<string, { of: ListenerInput; down?: string[] }> = {
@@ -46,7 +46,8 @@ const cases: Record<string, { of: ListenerInput; down?: string[] }> = {
 }
 
 const golden = path.join(import.meta.dirname, 'golden')
-const textOf = (of: ListenerInput, down: string[] = []) => scriptOf(rulesetOf(listenerOf(of), new Set(down)), null, '0')
+const textOf = (of: ListenerInput, down: string[] = []) =>
+  scriptsOf(rulesetOf(listenerOf(of), new Set(down)), null, '0').join('')
 
 describe('golden', () => {
   test.each(Object.entries(cases))('%s', (name, { of, down }) => {
@@ -102,7 +103,7 @@ test('whatever the objects are, nft accepts the rules, and every change from one
       const [first, second] = [before, { ...after, load_balancer: before.load_balancer }].map(each => {
         return rulesetOf(listenerOf(each), new Set([member(down).id]))
       })
-      const text = scriptOf(first!, null, '0') + scriptOf(second!, first!, '0')
+      const text = [...scriptsOf(first!, null, '0'), ...scriptsOf(second!, first!, '0')].join('')
       expect(checked(text)).toEqual({ status: 0, stderr: '' })
     }),
     { numRuns: 60 },
@@ -115,8 +116,8 @@ test('a change ends where a fresh start would have', () => {
       const [first, second] = [before, { ...after, load_balancer: before.load_balancer }].map(each => {
         return rulesetOf(listenerOf(each), new Set())
       })
-      const changed = scriptOf(first!, null, '0') + scriptOf(second!, first!, '0')
-      expect(listed(changed)).toEqual(listed(scriptOf(second!, null, '0')))
+      const changed = [...scriptsOf(first!, null, '0'), ...scriptsOf(second!, first!, '0')].join('')
+      expect(listed(changed)).toEqual(listed(scriptsOf(second!, null, '0').join('')))
     }),
     { numRuns: 30 },
   )

@@ -13,7 +13,8 @@ export function turns(shares: Share[]): number[] | null {
 }
 
 /** Slots for clients that are told apart by a hash: when a member comes or goes, or changes its weight, only slots of its
- *  own change hands (rendezvous hashing, weighted). A member of 2,000 may get none; one of 500 has 16. */
+ *  own change hands (rendezvous hashing, weighted). One of 128 members has 16 on average, one of 500 has 4; of 2,000 some
+ *  have none. */
 export function hashSlots(shares: Share[]): number[] {
   const wanted = 2 ** Math.ceil(Math.log2(shares.length * 16))
   const count = Math.min(Math.max(wanted, LEAST_HASH_SLOTS), MOST_HASH_SLOTS)
@@ -34,7 +35,7 @@ export type Share = { number: number; weight: number }
 
 export const MOST_TURNS = 2_048
 const LEAST_HASH_SLOTS = 256
-const MOST_HASH_SLOTS = 8_192
+const MOST_HASH_SLOTS = 2_048
 
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
