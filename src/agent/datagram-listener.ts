@@ -2,20 +2,17 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import {
-  type DatagramMember,
-  type DatagramListener as Document,
-  readDatagramListener,
-} from '../amphora/nftables/datagram-listener.ts'
+import type { ReportedPool } from '../amphora/heartbeat.ts'
+import { type DatagramListener as Document, readDatagramListener } from '../amphora/nftables/datagram-listener.ts'
 import { keeping, type Ruleset, rulesetOf, tableOf } from '../amphora/nftables/ruleset.ts'
 import { fingerprintOf, scriptsOf } from '../amphora/nftables/script.ts'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
-import type { CheckOrder } from './checks.ts'
 import type { DatagramKernel } from './datagram-kernel.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import type { LookedAt } from './listener.ts'
 import type { Log } from './log.ts'
+import { MemberHealth } from './member-health.ts'
 import type { Prober } from './prober.ts'
 import { folded } from './statistics.ts'
 import type { Totals } from './totals.ts'
@@ -34,12 +31,7 @@ export class DatagramListener {
   #enabled = false
   /** What is in force. */
   #running: { document: Document; ruleset: Ruleset; digest: string } | null = null
-  /** Members that get nothing because of what monitors found out. */
-  readonly #down = new Set<string>()
-  /** The same in haproxy's words; said when the rules follow them. */
-  readonly #words = new Map<string, string>()
-  /** Places that the words are about. */
-  readonly #watched = new Map<string, string>()
+  readonly #health = new MemberHealth()
 
   constructor(id: string, options: DatagramListenerOptions) {
     this.id = id
@@ -135,12 +127,8 @@ export class DatagramListener {
       if (!this.#enabled) return
       const kept = await this.#kept()
       const text = kept?.text ?? (await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8'))
-      for (const id of kept?.down ?? []) {
-        this.#down.add(id)
-        this.#words.set(id, 'DOWN')
-      }
       const document = readDatagramListener(text)
-      for (const order of ordersOf(document, new Set())) this.#watched.set(order.member_id, order.place)
+      this.#health.recall(document, kept?.down ?? [])
       await this.#bring(document, text, await this.#inForce(document))
       this.#watch(document)
     })
@@ -159,7 +147,7 @@ export class DatagramListener {
       const running = this.#running
       const applied: Applied = running === null ? 'start' : running.digest === md5Of(text) ? 'none' : 'runtime'
       if (applied !== 'none') {
-        this.#forgetOthers(document)
+        this.#health.keepFor(document)
         await this.#bring(document, text, running?.ruleset ?? null)
         this.#watch(document)
       }
@@ -177,7 +165,7 @@ export class DatagramListener {
   /** On disk first: what is cut off here is completed after the agent's next start. */
   async #bring(document: Document, text: string, inForce: Ruleset | null): Promise<void> {
     const { kernel, log } = this.#options
-    const down = new Set(this.#down)
+    const down = new Set(this.#health.down)
     const wanted = rulesetOf(document, down)
     await writeWhole(this.#file('rulesets.json'), JSON.stringify([inForce, wanted]))
     await writeWhole(this.#file('running.json'), JSON.stringify({ text, down: [...down] }))
@@ -210,9 +198,7 @@ export class DatagramListener {
       await kernel.forget(document, [])
     }
     this.#running = null
-    this.#words.clear()
-    this.#down.clear()
-    this.#watched.clear()
+    this.#health.clear()
     await fs.rm(this.#file('running.json'), { force: true })
   }
 
@@ -263,49 +249,27 @@ export class DatagramListener {
     return true
   }
 
-  #pools(): Record<string, { status: string; members: Record<string, string> }> {
-    const pool = this.#running?.document.default_pool
-    if (!pool) return {}
-    const word = (member: DatagramMember) => {
-      if (!member.admin_state_up) return 'MAINT'
-      const found = pool.health_monitor === null ? 'no check' : (this.#words.get(member.id) ?? 'UP')
-      return found === 'UP' && member.weight === 0 ? 'DRAIN' : found
-    }
-    const members = Object.fromEntries(pool.members.map(each => [each.id, word(each)]))
-    const able = keeping(this.#running!.document, this.#down).some(each => each.weight > 0)
-    return { [pool.id]: { status: able || pool.members.length === 0 ? 'UP' : 'DOWN', members } }
-  }
-
-  /** What was found out counts for who is still asked at the same place. */
-  #forgetOthers(document: Document): void {
-    const orders = new Map(ordersOf(document, new Set()).map(each => [each.member_id, each.place]))
-    for (const id of [...this.#words.keys()]) {
-      if (orders.get(id) !== undefined && orders.get(id) === this.#watched.get(id)) continue
-      this.#words.delete(id)
-      this.#down.delete(id)
-    }
-    this.#watched.clear()
-    for (const [id, place] of orders) this.#watched.set(id, place)
+  #pools(): Record<string, ReportedPool> {
+    return this.#running === null ? {} : this.#health.poolsOf(this.#running.document)
   }
 
   #watch(document: Document): void {
-    this.#options.prober.watch(this.id, ordersOf(document, this.#down), (member_id, word) => {
-      const down = word.startsWith('DOWN')
-      if (down === this.#down.has(member_id)) this.#words.set(member_id, word)
-      else this.#turn.take(() => this.#follow(member_id, word, down)).catch(error => this.#complain(error))
+    const health = this.#health
+    this.#options.prober.watch(this.id, health.ordersFor(document), (member_id, word) => {
+      if (health.agrees(member_id, word)) health.note(member_id, word)
+      else this.#turn.take(() => this.#follow(member_id, word)).catch(error => this.#complain(error))
     })
   }
 
-  async #follow(member_id: string, word: string, down: boolean): Promise<void> {
+  async #follow(member_id: string, word: string): Promise<void> {
     const [running, kept] = [this.#running, await this.#kept()]
-    if (running === null || kept === null || !this.#watched.has(member_id)) return
+    if (running === null || kept === null || !this.#health.expects(member_id)) return
     this.#options.log('a member changes', { listener: this.id, member: member_id, word })
-    if (down) this.#down.add(member_id)
-    else this.#down.delete(member_id)
+    this.#health.turn(member_id, word)
     try {
       await this.#bring(running.document, kept.text, running.ruleset)
     } finally {
-      this.#words.set(member_id, word)
+      this.#health.note(member_id, word)
     }
   }
 
@@ -326,19 +290,6 @@ export type DatagramListenerOptions = {
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void
   totals: Totals
-}
-
-/** Who is to be asked how; `down`: what is known. */
-function ordersOf({ default_pool }: Document, down: ReadonlySet<string>): CheckOrder[] {
-  const monitor = default_pool?.health_monitor
-  if (!default_pool || !monitor) return []
-  return default_pool.members
-    .filter(each => each.admin_state_up)
-    .map(({ id, address, protocol_port, monitor_address, monitor_port }) => {
-      const where = { address: monitor_address ?? address, port: monitor_port ?? protocol_port }
-      const place = `${monitor.type} ${where.address} ${where.port}`
-      return { member_id: id, place, ...where, monitor, down: down.has(id) }
-    })
 }
 
 /** What this machine cannot give, in plain words. */
