@@ -74,8 +74,10 @@ async function apply(
     return etag
   }
   const refused = (error: AgentError) => {
-    const words = error.details || error.message
-    const who = datagrams ? 'nftables' : 'haproxy'
+    // an image that has no such endpoint
+    const unknown = datagrams && error.kind === 'not_found'
+    const words = unknown ? 'the agent knows no UDP listeners; roll out a newer image' : error.details || error.message
+    const who = datagrams ? 'the agent' : 'haproxy'
     return new Permanent(
       `${who} refused the configuration: ${words}`,
       `${who} on amphora ${amphora.id}: ${words}`,
@@ -84,9 +86,8 @@ async function apply(
     )
   }
   const etag = await upload().catch(error => {
-    // one of an image that has no such endpoint
-    const unknown = datagrams && error instanceof AgentError && error.kind === 'not_found'
-    throw error instanceof AgentError && (error.kind === 'refused' || unknown) ? refused(error) : error
+    const final = (kind: string) => kind === 'refused' || (datagrams && kind === 'not_found')
+    throw error instanceof AgentError && final(error.kind) ? refused(error) : error
   })
   const { status } = await agent.listener(listener.id)
   for (let failures = 1; ; failures++) {
