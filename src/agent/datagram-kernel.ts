@@ -113,7 +113,7 @@ const PAUSE_FACTOR = 20
 const PAUSE_MS = 3_000
 
 /** Reads the answer to `nft -j list counters`. */
-export function countersIn(json: string): Map<string, Counted> {
+function countersIn(json: string): Map<string, Counted> {
   const found = new Map<string, Counted>()
   const { nftables } = JSON.parse(json) as { nftables: { counter?: Counter }[] }
   for (const { counter } of nftables) {
@@ -144,7 +144,7 @@ async function flowsIn(words: string[]): Promise<Flow[]> {
 }
 
 /** Reads lines of `conntrack -L`: first what a client sent, then what is expected to come back. */
-export function parseFlows(text: string): Flow[] {
+function parseFlows(text: string): Flow[] {
   return text.split('\n').flatMap(line => {
     const found = /dst=(\S+) sport=\d+ dport=(\d+) .*src=(\S+) dst=\S+ sport=(\d+) dport=\d+/.exec(line)
     if (found === null) return []

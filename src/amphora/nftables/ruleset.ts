@@ -40,7 +40,8 @@ export function rulesetOf(listener: DatagramListener, down: ReadonlySet<string>)
       name: 'watch',
       // after connection tracking, before addresses change
       hook: 'filter hook prerouting priority -150',
-      rules: [`${arriving} goto admit`, `ct direction reply ${flow} counter name sent`],
+      // a member's answer may go to the very port, where the client's was that too
+      rules: [`ct direction original ${arriving} goto admit`, `ct direction reply ${flow} counter name sent`],
     },
     { name: 'turn', hook: 'nat hook prerouting priority -100', rules: [`${arriving} goto choose`] },
     { name: 'back', hook: 'nat hook postrouting priority 100', rules: [`ct status dnat ${flow} masquerade`] },
