@@ -19,11 +19,13 @@ const stackPrograms = {
   curl: 'curl',
 }
 
-/** The genuine clients, which the tests drive. */
+/** The genuine clients, which the tests drive, and what makes certificates for them. */
 const clientPrograms = {
   neutron: 'python3-neutronclient',
   openstack: 'python3-openstackclient',
   nova: 'python3-novaclient',
+  barbican: 'python3-barbicanclient',
+  openssl: 'openssl',
 }
 
 if (process.argv[1] && fs.realpathSync(process.argv[1]) === path.join(repository, 'scripts/bootstrap.mjs'))

@@ -3,7 +3,7 @@ import dgram from 'node:dgram'
 import fs from 'node:fs'
 import net, { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
+import type { DatagramMonitor } from '../amphora/nftables/datagram-listener.ts'
 
 /** What is to be asked, and where. `place` tells it from other questions to the same member. */
 export type CheckOrder = {
@@ -11,7 +11,7 @@ export type CheckOrder = {
   place: string
   address: string
   port: number
-  monitor: MonitorInput
+  monitor: DatagramMonitor
   /** What was known of it last. */
   down: boolean
 }
@@ -109,7 +109,7 @@ function connected(host: string, port: number, timeout_ms: number, request: Http
 
 type HttpRequest = { text: string; expected: (status: string) => boolean }
 
-function requestOf({ http_method, url_path, http_version, domain_name, expected_codes }: MonitorInput): HttpRequest {
+function requestOf({ http_method, url_path, http_version, domain_name, expected_codes }: DatagramMonitor): HttpRequest {
   const version = http_version === 1.1 ? '1.1' : '1.0'
   const host = version === '1.1' ? [`Host: ${domain_name || 'localhost'}`] : []
   const lines = [`${http_method || 'GET'} ${url_path || '/'} HTTP/${version}`, ...host, 'Connection: close', '', '']

@@ -32,6 +32,7 @@ export class DatagramListener {
   /** What is in force. */
   #running: { document: Document; ruleset: Ruleset; digest: string } | null = null
   readonly #health = new MemberHealth()
+  #last: LookedAt['answer'] = null
 
   constructor(id: string, options: DatagramListenerOptions) {
     this.id = id
@@ -98,10 +99,17 @@ export class DatagramListener {
     return null
   }
 
-  /** What a heartbeat tells of it; waits for the kernel's answer no longer than that. */
+  /** What a heartbeat tells of it; waits for the kernel's answer no longer than that. Rules do not end because nft is slow:
+   *  the answer before stands in for one that is late. */
   async look(limit_ms: number): Promise<LookedAt> {
-    const late = new Promise<null>(resolve => setTimeout(resolve, limit_ms, null).unref())
-    const answer = this.#enabled ? await Promise.race([this.#look().catch(() => null), late]) : null
+    const late = new Promise<LookedAt['answer']>(resolve => {
+      setTimeout(() => resolve(this.#last), limit_ms).unref()
+    })
+    const looking = this.#look().catch(() => null)
+    void looking.then(answer => {
+      this.#last = answer
+    })
+    const answer = this.#enabled ? await Promise.race([looking, late]) : null
     return { id: this.id, answer, digest: answer === null ? null : (this.#running?.digest ?? null), missed: false }
   }
 

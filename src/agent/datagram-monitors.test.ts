@@ -14,7 +14,9 @@ const [one, two, three] = ['10.0.0.11', '10.0.0.12', '10.0.0.13']
 const flows = (count: number, name: string) => Array.from({ length: count }, (_, n) => `${name}${n}`)
 
 describe('monitors', () => {
-  const asked = (type: string, change = {}) => ({ health_monitor: monitor({ type, ...change }) })
+  const asked = (type: 'UDP-CONNECT' | 'TCP' | 'HTTP', change = {}) => ({
+    health_monitor: monitor({ type, ...change }),
+  })
 
   test('UDP-CONNECT takes a dead member out, with its flows, and back', async () => {
     await apply([member(1), member(2)], asked('UDP-CONNECT', { max_retries_down: 2 }))

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { MemberInput } from '../amphora/haproxy/listener.ts'
 import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
+import { memberSample } from '../amphora/haproxy/sample.ts'
 import { type Configuration, parseConfiguration } from './configuration.ts'
 import { difference, type Operation } from './difference.ts'
 import { type Sample, sampleConfig, tcpMonitor } from './sample.ts'
@@ -27,14 +28,7 @@ const rendered = (
 ) => sampleConfig({ id: 'l1', members, listener, pool: { health_monitor } })
 const monitored = (members: MemberInput[]) => parseConfiguration(rendered(members, {}, tcpMonitor))
 const configuration = (all: MemberInput[], change = {}) => parseConfiguration(rendered(all, change))
-const one: MemberInput = {
-  id: 'm1',
-  admin_state_up: true,
-  address: '10.0.0.1',
-  protocol_port: 80,
-  weight: 1,
-  backup: false,
-}
+const one = memberSample({ id: 'm1', address: '10.0.0.1' })
 
 /** What haproxy has after the operations, as `backend/server` → its line. */
 function applied(running: Configuration, operations: Operation[]): Map<string, string> {

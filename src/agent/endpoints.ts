@@ -2,8 +2,8 @@
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { createSecureContext } from 'node:tls'
-import type { AgentSettings } from '../amphora/agent-config.ts'
-import { type Applied, type Details, NEWER_PREFIX, PREFIX, peerName } from '../amphora/rest.ts'
+import { type AgentSettings, agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
+import { type Applied, type Details, NEWER_PREFIX, PREFIX, paths, peerName } from '../amphora/rest.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { DatagramKernel } from './datagram-kernel.ts'
 import { writeWhole } from './files.ts'
@@ -16,6 +16,7 @@ import { interfacesIn, NAMESPACE } from './namespace.ts'
 import { writePingWrapper } from './ping.ts'
 import { Plugs } from './plug.ts'
 import { Prober } from './prober.ts'
+import { TlsFiles } from './tls-files.ts'
 import { Totals } from './totals.ts'
 import { Vrrp } from './vrrp.ts'
 
@@ -35,8 +36,13 @@ export type Agent = {
   heartbeats: HeartbeatSender
 }
 
-/** `renewed` is called after the agent's own certificate has been replaced on disk. */
-export async function makeAgent(settings: AgentSettings, log: Log, renewed: () => Promise<void>): Promise<Agent> {
+/** `renewed` is called after the agent's own certificate has been replaced on disk; `config_file` is the agent's own. */
+export async function makeAgent(
+  settings: AgentSettings,
+  config_file: string,
+  log: Log,
+  renewed: () => Promise<void>,
+): Promise<Agent> {
   const applied: Record<Applied, number> = { none: 0, runtime: 0, reload: 0, start: 0 }
   const totals = new Totals(path.join(settings.base_path, 'stats_counters.json'), log)
   await totals.load()
@@ -44,10 +50,12 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   const plugs = new Plugs(settings, log)
   const own = [process.execPath, process.argv[1]!]
   const prober = new Prober(own, log)
+  const tls_files = new TlsFiles(settings.base_path)
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
     peer: peerName(settings.amphora_id),
+    tls_files,
     machine: thisMachine(),
     log,
     totals,
@@ -102,6 +110,21 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       path: at(`/listeners/${id}/([A-Za-z]+)`),
       answer: ([listener, action]) => listeners.act(listener!, action!),
     },
+    {
+      method: 'PUT',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name], body) => tls_files.put(listener!, name!, body),
+    },
+    {
+      method: 'GET',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name]) => tls_files.digest(listener!, name!),
+    },
+    {
+      method: 'DELETE',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name]) => tls_files.remove(listener!, name!),
+    },
     // what 0.5 has not; a listener's actions and its end are the same under both
     {
       method: 'PUT',
@@ -137,6 +160,16 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
         return { status: 202, body: { message: 'OK' } }
       },
     },
+    {
+      method: 'PUT',
+      path: new RegExp(`^${paths.config}$`),
+      answer: async (_, body) => {
+        const given = usableSettings(body, settings.amphora_id)
+        await writeWhole(config_file, body)
+        heartbeats.configure(given)
+        return { status: 202, body: { message: 'OK' } }
+      },
+    },
   ]
   return { endpoints, plugs, listeners, vrrp, prober, heartbeats }
 }
@@ -154,6 +187,19 @@ function expectUsable(pem: Buffer): void {
     createSecureContext({ cert: pem, key: pem })
   } catch (error) {
     throw frameworkError(400, `The certificate cannot be used (${(error as NodeJS.ErrnoException).code}).`)
+  }
+}
+
+/** A configuration that the agent could not start with, or that is another amphora's, would be the end of it. */
+function usableSettings(body: Buffer, amphora_id: string): AgentSettings {
+  const refused = (details: string) =>
+    new Refusal(400, { message: 'Unable to update amphora-agent configuration.', details })
+  try {
+    const given = agentSettings(parseAgentConfig(body.toString('utf8')))
+    if (given.amphora_id === amphora_id) return given
+    throw new RangeError(`it is of amphora ${given.amphora_id}, and this is ${amphora_id}`)
+  } catch (error) {
+    throw error instanceof RangeError ? refused(error.message) : error
   }
 }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AmphoraClient } from '../amphora/client.ts'
 import type { MemberInput } from '../amphora/haproxy/listener.ts'
 import type { MonitorInput } from '../amphora/haproxy/monitor.ts'
+import type { Change } from '../amphora/haproxy/sample.ts'
 import { member, type Sample, sampleConfig, tcpMonitor } from './sample.ts'
 import { Sandbox, until } from './sandbox.ts'
 
@@ -24,7 +25,7 @@ afterAll(async () => {
 const id = 'monitored'
 const http = { type: 'HTTP', http_method: 'GET', url_path: '/health', expected_codes: '200' }
 
-async function apply(members: MemberInput[], monitor: Partial<MonitorInput>, listener: Sample['listener'] = {}) {
+async function apply(members: MemberInput[], monitor: Change<MonitorInput>, listener: Sample['listener'] = {}) {
   const pool = { health_monitor: { ...tcpMonitor, ...monitor } }
   await client.uploadListener(id, sampleConfig({ id, members, listener, pool }))
   const { status } = await client.listener(id)

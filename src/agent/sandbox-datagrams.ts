@@ -5,6 +5,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { AmphoraClient } from '../amphora/client.ts'
 import type { ListenerInput, MemberInput, PoolInput } from '../amphora/haproxy/listener.ts'
+import type { Change } from '../amphora/haproxy/sample.ts'
 import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
 import { datagramText } from '../amphora/nftables/datagram-listener.ts'
 import { input, pool } from '../amphora/nftables/sample.ts'
@@ -47,7 +48,7 @@ export class DatagramWorld {
   }
 
   /** As a controller does it with the sample listener; how it got into force. */
-  apply = (members: MemberInput[], of: Partial<PoolInput> = {}, listener: Partial<ListenerInput['listener']> = {}) => {
+  apply = (members: MemberInput[], of: Change<PoolInput> = {}, listener: Change<ListenerInput['listener']> = {}) => {
     return this.applyText(datagramText(input(listener, pool(members, of))))
   }
 

@@ -1,4 +1,5 @@
 /** The controller's client of one agent: REST 0.5 over mutual TLS. */
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { Client } from 'undici'
 import { AgentError, errorIn } from './agent-error.ts'
@@ -91,6 +92,17 @@ export class AmphoraClient {
     return { document: body, etag: unquoted(headers.etag) }
   }
 
+  /** A file that the listener's configuration names. It is asked for first: keys travel only where they are not. */
+  async uploadTlsFile(listener_id: string, name: string, pem: Buffer, call: Call = {}): Promise<void> {
+    const path = paths.tlsFile(listener_id, name)
+    const md5 = createHash('md5').update(pem).digest('hex')
+    const known = await this.#json<{ md5sum: string }>('GET', path, call).catch(error => {
+      if (error instanceof AgentError && error.kind === 'not_found') return null
+      throw error
+    })
+    if (known?.md5sum !== md5) await this.#request('PUT', path, call, pem, 'application/x-pem-file')
+  }
+
   startListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
     return this.#action(listener_id, 'start', call)
   }
@@ -124,6 +136,11 @@ export class AmphoraClient {
     } finally {
       await lenient.destroy()
     }
+  }
+
+  /** The agent's own configuration, whole; what can change while it runs does at once. */
+  async configure(conf: string, call: Call = {}): Promise<void> {
+    await this.#request('PUT', paths.config, call, Buffer.from(conf), 'text/plain')
   }
 
   async uploadVrrp(keepalived_conf: string, call: Call = {}): Promise<Uploaded> {

@@ -1,40 +1,30 @@
 /** The one path of every write: locate, policy, look-ups, then one transaction; answered 2xx is written. */
-import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { amphora } from '../lbaas/amphora.ts'
-import { change, type Request } from '../lbaas/change.ts'
+import type { Request } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import { chosen, type FlavorData } from '../lbaas/flavor.ts'
-import { assertInvariants } from '../lbaas/invariants.ts'
-import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
-import type { MemberPost } from '../lbaas/member.ts'
-import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
+import { batchOfMembers } from '../lbaas/member-batch.ts'
+import type { Creation } from '../lbaas/nested.ts'
 import type { Dialect, TreeResource } from '../lbaas/resource.ts'
-import { memberOf, type Tree } from '../lbaas/tree.ts'
+import { childOf, type Tree } from '../lbaas/tree.ts'
 import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
-import { choiceOf } from '../store/flavors.ts'
 import * as journal from '../store/journal.ts'
-import * as quotas from '../store/quotas.ts'
-import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
-import { isContention, type Tx, transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
+import { checkCertificates } from './certificate-references.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
-import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
-import { locate, ownerFor, refuseForeignReferences, standingFor } from './owners.ts'
-import { allow } from './policy.ts'
+import { acceptLoadBalancer, completed, tenantOf } from './creations.ts'
+import { refuseUnknownPortParts } from './lookups.ts'
+import { locate, ownerFor, refuseForeignProject, refuseForeignReferences, standingFor } from './owners.ts'
+import type { Caller } from './policy.ts'
+import { type Numbered, untilThrough, write } from './write.ts'
 
-/** What a request asks for: its fields are checked against the declaration, nothing else is. */
+/** What a request asks for: its fields are checked against the declaration, nothing else is. Of creations the first
+ *  one is what the request is about. */
 export type Intent =
-  | { verb: 'create'; resource: TreeResource; pool_id?: string; fields: Record<string, unknown> }
-  | { verb: 'update'; resource: TreeResource; pool_id?: string; id: string; fields: Record<string, unknown> }
-  | { verb: 'delete'; resource: TreeResource; pool_id?: string; id: string; cascade: boolean }
-
-/** How long a write waits for others of its tree or project before it is told to come again. */
-const patience_ms = 30_000
+  | { verb: 'create'; main: Creation; all: Creation[] }
+  | { verb: 'update'; resource: TreeResource; parent_id?: string; id: string; fields: Record<string, unknown> }
+  | { verb: 'delete'; resource: TreeResource; parent_id?: string; id: string; cascade: boolean }
 
 /** Accepts the write, or throws Rejected and has written nothing. Answers with the intended tree and the object's id. */
 export async function accept(
@@ -43,18 +33,75 @@ export async function accept(
   dialect: Dialect,
   intent: Intent,
 ): Promise<{ tree: Tree; id: string }> {
-  const id = intent.verb === 'create' ? randomUUID() : intent.id
-  if (intent.verb === 'create' && intent.resource === 'load_balancer')
-    return { tree: await acceptLoadBalancer(context, caller, dialect, id, intent.fields as LoadBalancerPost), id }
+  if (intent.verb === 'create') return acceptCreate(context, caller, dialect, intent)
+  const { id } = intent
   const owner = await locate(context.pool, caller, dialect, intent)
-  if (intent.verb !== 'delete') {
+  if (intent.verb === 'update') {
     await refuseForeignReferences(context.pool, caller, dialect, intent, owner.load_balancer_id)
-    refuseForeignProject(caller, intent.fields)
+    refuseForeignProject(caller, intent.resource, intent.fields)
+    if (intent.resource === 'load_balancer')
+      await refuseUnknownPortParts(context, tenantOf(caller, owner.project_id), intent.fields)
+    await checkCertificates(context, caller, intent.resource, intent.fields, await rowAfter(context, owner, intent))
   }
-  const request = await completed(context, caller, owner.project_id, intent)
-  const tree = await write(context, caller, { ...owner, id, request })
-  return { tree, id }
+  return { tree: await write(context, caller, { ...owner, id, requests: [intent as Request] }), id }
 }
+
+/** The fields as they will be, where that takes a look at the row. */
+async function rowAfter(
+  { pool }: Context,
+  { load_balancer_id }: { load_balancer_id: string },
+  { resource, id, fields }: Extract<Intent, { verb: 'update' }>,
+): Promise<Record<string, unknown>> {
+  const named = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'revocations')
+  const authority = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'authority')
+  const tree = named || authority ? await trees.read(pool, load_balancer_id) : null
+  return { ...(tree && resource !== 'load_balancer' ? childOf(tree, resource, id) : {}), ...fields }
+}
+
+async function acceptCreate(
+  context: Context,
+  caller: Caller,
+  dialect: Dialect,
+  { main, all }: Extract<Intent, { verb: 'create' }>,
+): Promise<{ tree: Tree; id: string }> {
+  const { new_id: id, resource, parent_id, fields } = main
+  if (resource === 'load_balancer') {
+    const others = all.filter(one => one !== main)
+    return { tree: await acceptLoadBalancer(context, caller, dialect, [main, ...others]), id }
+  }
+  const owner = await locate(context.pool, caller, dialect, { verb: 'create', resource, parent_id, fields })
+  const made = new Set(all.map(one => one.new_id))
+  for (const one of all) await refuseForeignReferences(context.pool, caller, dialect, one, owner.load_balancer_id, made)
+  refuseForeignProject(caller, resource, fields)
+  const requests = await completed(context, caller, owner.project_id, all)
+  return { tree: await write(context, caller, { ...owner, id, requests }), id }
+}
+
+/** Accepts that a pool's members become those that are given, by address and port: one change for all of them. */
+export async function acceptMembers(
+  context: Context,
+  caller: Caller,
+  dialect: Dialect,
+  pool_id: string,
+  members: { creation: Creation; named: Record<string, unknown> }[],
+  additive_only: boolean,
+): Promise<void> {
+  const verbs = ['create', 'update', ...(additive_only ? [] : ['delete' as const])] as const
+  const [owner] = await Promise.all(
+    verbs.map(verb => ownerFor(context.pool, caller, dialect, verb, 'pool', pool_id, 'member')),
+  )
+  const creates = await completed(
+    context,
+    caller,
+    owner!.project_id,
+    members.map(one => one.creation),
+  )
+  const wanted = members.map(({ named }, i) => ({ create: creates[i] as Numbered & CreateMember, named }))
+  const requests = (tree: Tree) => batchOfMembers(tree, pool_id, wanted, additive_only)
+  await write(context, caller, { ...owner!, id: pool_id, requests })
+}
+
+type CreateMember = Extract<Request, { verb: 'create'; resource: 'member' }>
 
 /** Accepts that amphorae be replaced: all of a load balancer, or one. A spare is let go of; another one is made. */
 export async function acceptFailover(
@@ -64,23 +111,42 @@ export async function acceptFailover(
   resource: 'load_balancer' | 'amphora',
   id: string,
 ): Promise<void> {
-  const request: Request = { verb: 'failover', resource, id }
+  const requests: Request[] = [{ verb: 'failover', resource, id }]
   if (resource === 'load_balancer') {
     const owner = await ownerFor(context.pool, caller, dialect, 'failover', resource, id)
-    await write(context, caller, { ...owner, id, request })
+    await write(context, caller, { ...owner, id, requests })
     return
   }
-  const standing = await standingFor(context.pool, caller, 'put_failover', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:put_failover', id)
   const { load_balancer_id, project_id } = standing
   if (load_balancer_id !== null)
-    await write(context, caller, { load_balancer_id, project_id: project_id!, id, request })
+    await write(context, caller, { load_balancer_id, project_id: project_id!, id, requests })
   else if (standing.status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing)))
     throw new Rejected('immutable', { resource: amphora.singular, id, state: standing.status })
 }
 
+/** Accepts that an amphora's agent be given its configuration again. A spare is let go of; another one is made. */
+export async function acceptConfigure(context: Context, caller: Caller, id: string): Promise<void> {
+  const standing = await standingFor(context.pool, caller, 'amphora:put_config', id)
+  const { load_balancer_id, status } = standing
+  const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
+  if (load_balancer_id === null) {
+    if (status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing))) throw refused
+    return
+  }
+  await untilThrough(context, async tx => {
+    const tree = await trees.loadForUpdate(tx, load_balancer_id)
+    if (!tree || !(await amphorae.configure(tx, id))) throw refused
+    const { generation } = tree.load_balancer
+    const line = { load_balancer_id, generation, actor: caller.user_id, title: 'accept', text: 'configure amphora' }
+    await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
+    await wake(tx, load_balancer_id)
+  })
+}
+
 /** Accepts that an amphora go whose making failed. */
 export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
-  const standing = await standingFor(context.pool, caller, 'delete_amphora', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:delete', id)
   const { load_balancer_id, status } = standing
   const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
   if (status !== 'ERROR') throw refused
@@ -93,151 +159,4 @@ export async function acceptAmphoraDelete(context: Context, caller: Caller, id: 
     await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
     await wake(tx, load_balancer_id)
   })
-}
-
-async function acceptLoadBalancer(
-  context: Context,
-  caller: Caller,
-  dialect: Dialect,
-  id: string,
-  given: LoadBalancerPost,
-): Promise<Tree> {
-  const { options, pool } = context
-  const project_id = given.project_id || caller.project_id
-  if (!project_id) throw new Rejected('missing_project', {})
-  refuseForeignProject(caller, given)
-  allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
-  const { provider, flavor } = await settledProvider(context, dialect, given)
-  const fields = { ...given, project_id, provider: provider.name }
-  refuseWithoutVip(fields)
-  await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1) // before a port is made for nothing
-  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
-  const { topology } = options
-  const request: Request = { verb: 'create', resource: 'load_balancer', fields, vip, topology, flavor }
-  try {
-    return await write(context, caller, { load_balancer_id: null, project_id, id, request })
-  } catch (error) {
-    // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
-    // fail too, the reservation's age does.
-    if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
-    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: given.flavor_id! })
-    throw error
-  }
-}
-
-/** Who is to serve it, and what its flavor says. */
-async function settledProvider(
-  { pool, options }: Context,
-  dialect: Dialect,
-  { provider, flavor_id }: LoadBalancerPost,
-): Promise<{ provider: Provider; flavor: FlavorData }> {
-  if (flavor_id === null)
-    return { provider: providerNamed(options.providers, provider || options.default_provider), flavor: {} }
-  const choice = await choiceOf(pool, flavor_id)
-  if (!choice) throw new Rejected('flavor_unknown', { id: flavor_id })
-  if (dialect === 'neutron' && provider !== '') throw new Rejected('flavor_provider', { flavor: flavor_id, provider })
-  const { data, ...found } = chosen(choice, provider, options.providers)
-  return { provider: found.provider, flavor: data }
-}
-
-/** The request with what the cloud says about what it names. */
-async function completed(context: Context, caller: Caller, project_id: string, intent: Intent): Promise<Request> {
-  if (intent.verb !== 'create' || intent.resource !== 'member') return intent as Request
-  const fields = { ...intent.fields, project_id } as MemberPost
-  const { subnet_id } = fields
-  const tenant = tenantOf(caller, project_id)
-  const subnet = subnet_id === null ? null : await memberSubnet(context.neutron, tenant, subnet_id)
-  return { verb: 'create', resource: 'member', pool_id: intent.pool_id!, fields, subnet }
-}
-
-type Write = { load_balancer_id: string | null; project_id: string; id: string; request: Request }
-
-async function write(context: Context, caller: Caller, { request, ...target }: Write): Promise<Tree> {
-  const { options } = context
-  const { load_balancer_id, project_id, id } = target
-  return untilThrough(context, async tx => {
-    // The project before the tree, always: two writes never wait for each other.
-    if (request.verb === 'create') await quotas.lockProject(tx, project_id)
-    const before = load_balancer_id === null ? null : await trees.loadForUpdate(tx, load_balancer_id)
-    if (load_balancer_id !== null && !before) throw goneMeanwhile(load_balancer_id, id, request)
-    const now = context.clock().toISOString()
-    const terms = {
-      now,
-      id,
-      locking: options.locking,
-      reserved_ips: options.reserved_ips,
-      ping_allowed: options.ping_allowed,
-    }
-    const after = change(before, withProject(request, project_id), terms)
-    if (request.verb !== 'delete')
-      refuseUnsupported(providerNamed(options.providers, after.load_balancer.provider), after)
-    assertInvariants(after)
-    await trees.save(tx, before, after)
-    if (request.verb === 'create') {
-      await quotas.refuseBeyond(tx, project_id, request.resource, options.quotas, 0)
-      if (request.resource === 'load_balancer' && request.vip.owned && !(await reservations.consume(tx, id)))
-        throw new Rejected('reservation_gone', {})
-    }
-    await record(tx, caller, after, request, id)
-    await wake(tx, after.load_balancer.id)
-    return after
-  })
-}
-
-/** Tries again while others hold what it needs. */
-async function untilThrough<T>(context: Context, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const started_ms = performance.now()
-  for (;;) {
-    try {
-      return await transaction(context.pool, work)
-    } catch (error) {
-      if (isBrokenBy(error, 'load_balancer_vip_port'))
-        throw new Rejected('vip', { detail: 'The port of the VIP is already used by another load balancer.' })
-      if (!isContention(error)) throw error
-      if (performance.now() - started_ms > patience_ms) throw new Rejected('busy', {})
-      await sleep(10 + Math.random() * 90)
-    }
-  }
-}
-
-async function record(tx: Tx, caller: Caller, tree: Tree, request: Request, id: string): Promise<void> {
-  const { generation, id: load_balancer_id } = tree.load_balancer
-  const text = `${request.verb} ${request.resource.replace('_', ' ')}`
-  const line = {
-    load_balancer_id,
-    generation,
-    actor: caller.user_id,
-    title: 'accept',
-    object_type: request.resource,
-    object_id: id,
-  }
-  await journal.append(tx, { ...line, text })
-  const warning = request.verb === 'create' && request.resource === 'member' ? memberOf(tree, id)?.reason : null
-  if (warning) await journal.append(tx, { ...line, text: warning })
-}
-
-/** Children belong to their load balancer's project, whoever makes them. */
-function withProject(request: Request, project_id: string): Request {
-  if (request.verb !== 'create') return request
-  return { ...request, fields: { ...request.fields, project_id } } as Request
-}
-
-function refuseForeignProject(caller: Caller, fields: { project_id?: unknown }): void {
-  const named = fields.project_id
-  if (named === undefined || named === '' || named === caller.project_id || caller.rights.write_all) return
-  throw new Rejected('foreign_project', {})
-}
-
-function goneMeanwhile(load_balancer_id: string, id: string, request: Request): Rejected {
-  if (request.verb === 'create')
-    return new Rejected('not_found', { resource: tables.load_balancer.title, id: load_balancer_id })
-  return new Rejected('not_found', { resource: tables[request.resource].title, id })
-}
-
-function tenantOf(caller: Caller, project_id: string): Tenant {
-  return { project_id, is_admin: caller.rights.write_all }
-}
-
-function isBrokenBy(error: unknown, constraint: string): boolean {
-  return error instanceof pg.DatabaseError && error.constraint === constraint
 }

@@ -92,6 +92,8 @@ describe('the five commands in the neutron dialect', () => {
         protocol_port: 80,
         connection_limit: -1,
         default_pool_id: ids.pool,
+        default_tls_container_ref: null,
+        sni_container_refs: [],
         provisioning_status: 'PENDING_CREATE',
         operating_status: 'OFFLINE',
         loadbalancers: [{ id: ids.lb }],
@@ -168,13 +170,13 @@ describe('the five commands in the neutron dialect', () => {
       protocol_port: 80,
     }))
     const pool = { ...status(ids.pool, 'pool1'), members }
-    const loadbalancer = (pools: object[]) => ({
+    const loadbalancer = (pools: object[], l7 = {}) => ({
       ...status(ids.lb, 'lb1'),
-      listeners: [{ ...status(ids.listener, 'listener1'), pools }],
+      listeners: [{ ...status(ids.listener, 'listener1'), pools, ...l7 }],
     })
     const pools = [{ ...pool, healthmonitor: {} }]
     expect((await api.neutron('GET', `/loadbalancers/${ids.lb}/statuses`)).body).toEqual({
-      statuses: { loadbalancer: { ...loadbalancer(pools), pools } },
+      statuses: { loadbalancer: { ...loadbalancer(pools, { l7policies: [] }), pools } },
     })
     for (const path of ['status', 'statuses'])
       expect((await api.octavia('GET', `/loadbalancers/${ids.lb}/${path}`)).body).toEqual({

@@ -3,13 +3,17 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { testDatabase } from '../../test/postgres.ts'
+import { CertificateError } from '../cloud/certificates/certificate-error.ts'
+import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
 import type { Port } from '../cloud/neutron.ts'
 import { type CloudAnswer, CloudError, type CloudRequest, type OpenStack } from '../cloud/openstack.ts'
 import { amphora_provider } from '../lbaas/provider.ts'
 import { settle } from '../lbaas/provisioning.ts'
 import { sampleId } from '../lbaas/sample.ts'
+import { usual_tls } from '../lbaas/tls.ts'
 import { openLog } from '../service/log.ts'
 import { openPool } from '../service/postgres.ts'
+import { Secret } from '../service/secret.ts'
 import { migrate } from '../store/migrations.ts'
 import { transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
@@ -45,6 +49,15 @@ const networks: Record<string, object> = {
   [sampleId(804)]: { id: sampleId(804), project_id: demo, shared: false, subnets: [member_subnet] },
 }
 
+const groups: Record<string, object> = {
+  [sampleId(901)]: { id: sampleId(901), project_id: demo, security_group_rules: [] },
+  [sampleId(902)]: { id: sampleId(902), project_id: other, security_group_rules: [] },
+}
+const policies: Record<string, object> = {
+  [sampleId(911)]: { id: sampleId(911), project_id: 'admin-project', shared: true },
+  [sampleId(912)]: { id: sampleId(912), project_id: other, shared: false },
+}
+
 const subnets: Record<string, { network_id: string; cidr: string; project_id: string }> = {
   [subnet]: { network_id: network, cidr: '10.0.0.0/24', project_id: demo },
   [subnet_v6]: { network_id: network, cidr: 'fd36:53a8:d962::/64', project_id: demo },
@@ -53,23 +66,48 @@ const subnets: Record<string, { network_id: string; cidr: string; project_id: st
   [member_subnet]: { network_id: sampleId(804), cidr: '10.3.0.0/24', project_id: demo },
 }
 
-/** Keystone and Neutron, as far as the API asks them. */
+/** What Nova and Glance have. */
+const flavors = ['65', 'big']
+const zones = ['nova', 'edge']
+const image_tags = ['amphora', 'new', 'x']
+
+/** The cloud, as far as the API asks it. */
 class PretendedCloud {
   readonly ports = new Map<string, Port>()
   validations = 0
+  /** Services that do not answer. */
+  readonly away = new Set<string>()
   /** Answers instead of the next creates of ports. */
   readonly refusals: CloudError[] = []
   /** Called when a port has been made, before its answer. */
   made: (port: Port) => Promise<void> = async () => {}
 
-  async request(_service: string, method: string, path: string, options: CloudRequest = {}): Promise<CloudAnswer> {
+  async request(service: string, method: string, path: string, options: CloudRequest = {}): Promise<CloudAnswer> {
     if (path === '/auth/tokens') return this.#token(String(options.headers?.['x-subject-token']))
+    if (this.away.has(service)) throw new CloudError(service, 503, '', 'not available', null)
     const [, collection, id] = path.split('/')
+    if (service === 'image') {
+      const images = image_tags.includes(String(options.query?.tag)) ? [{ id: 'image' }] : []
+      return answer({ images })
+    }
+    if (collection === 'os-availability-zone')
+      return answer({ availabilityZoneInfo: zones.map(zoneName => ({ zoneName })) })
+    if (collection === 'flavors') {
+      if (flavors.includes(id!)) return answer({ flavor: { id, name: id } })
+      throw new CloudError(service, 404, 'itemNotFound', 'not there', null)
+    }
     if (method === 'POST') return this.#create((options.body as { port: Partial<Port> }).port)
-    const rows: Record<string, unknown> = { networks, subnets, ports: Object.fromEntries(this.ports) }[collection!]!
-    const row = rows[id!]
+    const known: Record<string, [singular: string, rows: Readonly<Record<string, object>>]> = {
+      networks: ['network', networks],
+      subnets: ['subnet', subnets],
+      ports: ['port', Object.fromEntries(this.ports)],
+      'security-groups': ['security_group', groups],
+      qos: ['policy', policies],
+    }
+    const [singular, rows] = known[collection!]!
+    const row = rows[path.split('/').at(-1)!]
     if (!row) throw new CloudError('network', 404, 'NotFound', 'not there', null)
-    return answer({ [collection!.slice(0, -1)]: { id, gateway_ip: null, ...(row as object) } })
+    return answer({ [singular]: { id, gateway_ip: null, ...row } })
   }
 
   #token(token: string): CloudAnswer {
@@ -91,19 +129,44 @@ class PretendedCloud {
   async #create(body: Partial<Port>): Promise<CloudAnswer> {
     const refusal = this.refusals.shift()
     if (refusal) throw refusal
-    const wanted = body.fixed_ips![0]!
     const taken = [...this.ports.values()].flatMap(port => port.fixed_ips.map(one => one.ip_address))
-    const prefix = subnets[wanted.subnet_id]!.cidr.replace(/0?\/\d+$/, '')
-    let n = 10
-    while (taken.includes(`${prefix}${n}`)) n++
-    const ip_address = wanted.ip_address ?? `${prefix}${n}`
-    if (taken.includes(ip_address))
+    const fixed_ips = body.fixed_ips!.map(({ subnet_id, ip_address }) => {
+      const prefix = subnets[subnet_id]!.cidr.replace(/0?\/\d+$/, '')
+      let n = 10
+      while (taken.includes(`${prefix}${n}`)) n++
+      return { subnet_id, ip_address: ip_address ?? `${prefix}${n}` }
+    })
+    if (fixed_ips.some(one => taken.includes(one.ip_address)))
       throw new CloudError('network', 409, 'IpAddressAlreadyAllocated', 'already allocated', null)
-    const port = { ...body, id: randomUUID(), fixed_ips: [{ subnet_id: wanted.subnet_id, ip_address }] } as Port
+    const port = { ...body, id: randomUUID(), fixed_ips } as Port
     this.ports.set(port.id, port)
     await this.made(port)
     return answer({ port })
   }
+}
+
+/** Refs that begin with `own` are the tenant's and good; the service is let in by `grant`. */
+const granted = new Set<string>()
+export const pretended_certificates: CertificateStore & { granted: Set<string> } = {
+  granted,
+  read: async (ref, { token } = {}) => {
+    admit(ref, token)
+    const names = { common_name: null, dns_names: [], intermediates_pem: [] }
+    return { certificate_pem: ref, private_key_pem: new Secret('key'), not_after: new Date(), ...names }
+  },
+  readAuthority: async (ref, { token } = {}) => {
+    admit(ref, token)
+    return { certificates_pem: ref.endsWith('crl') ? [] : [ref], revocations_pem: ref.endsWith('crl') ? [ref] : [] }
+  },
+  grant: async ref => void granted.add(ref),
+  revoke: async ref => void granted.delete(ref),
+}
+
+function admit(ref: string, token: string | undefined): void {
+  if (ref === 'away') throw new CloudError('key-manager', 503, '', 'the key manager is away', null)
+  if (ref === 'broken') throw new CertificateError(ref, 'unusable', 'has expired on 2020-01-01')
+  if (!ref.startsWith('own')) throw new CertificateError(ref, 'missing', 'is not there')
+  if (token === undefined && !granted.has(ref)) throw new CertificateError(ref, 'closed', 'may not be read')
 }
 
 export type Answer = { status: number; body: unknown; headers: Headers }
@@ -115,6 +178,7 @@ export type Call = (
 ) => Promise<Answer>
 
 export type Setting = {
+  api: Api
   pool: pg.Pool
   cloud: PretendedCloud
   options: ApiOptions
@@ -139,6 +203,7 @@ export function apiForTests(changed: Partial<ApiOptions> = {}): Setting {
       const api = await startApi({
         pool: setting.pool,
         cloud: setting.cloud as unknown as OpenStack,
+        certificates: pretended_certificates,
         options: { ...setting.options, ...options },
         listen: { octavia: [endpoint], neutron: [endpoint] },
         log,
@@ -171,10 +236,13 @@ const defaults: ApiOptions = {
   topology: 'SINGLE',
   providers: [amphora_provider],
   default_provider: 'amphora',
-  quotas: { load_balancer: -1, listener: -1, pool: -1, member: -1, health_monitor: -1 },
+  quotas: { load_balancer: -1, listener: -1, pool: -1, member: -1, health_monitor: -1, l7policy: -1, l7rule: -1 },
   reserved_ips: ['169.254.169.254'],
   ping_allowed: true,
+  tls: usual_tls,
   pagination_max_limit: 1000,
+  policy_file: null,
+  amp_image_owner_id: null,
 }
 
 function caller(port: number): Call {

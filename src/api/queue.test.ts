@@ -152,6 +152,8 @@ describe('a quota', () => {
       member: -1,
       healthmonitor: -1,
       health_monitor: -1,
+      l7policy: -1,
+      l7rule: -1,
     }
     expect((await api.octavia('GET', `/quotas/${demo}`)).body).toEqual({ quota: limits })
     expect((await api.octavia('GET', '/quotas/defaults')).body).toEqual({ quota: limits })

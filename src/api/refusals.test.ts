@@ -81,7 +81,7 @@ describe('conflicts within a tree', () => {
     await refused('POST', '/listeners', listener({ protocol: 'TERMINATED_HTTPS' }), {
       octavia: [
         400,
-        'Validation failure: An SNI or default container reference must be provided to use TERMINATED_HTTPS protocol.',
+        'Validation failure: An SNI or default certificate container reference must be provided for TERMINATED_HTTPS protocol listeners.',
       ],
       neutron: [400, 'TLSDefaultContainerNotSpecified', 'Default TLS container was not specified'],
     })

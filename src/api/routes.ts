@@ -1,19 +1,23 @@
 /** The routes of one dialect, derived from the declarations. */
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { checkFields } from '../lbaas/check.ts'
+import { checkFields, isRecord } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { checkNested } from '../lbaas/nested.ts'
 import { statusTree } from '../lbaas/operating.ts'
-import type { Resource, TreeResource } from '../lbaas/resource.ts'
-import type { Tree } from '../lbaas/tree.ts'
+import type { TreeResource } from '../lbaas/resource.ts'
+import { notFound } from '../lbaas/touch.ts'
+import { collections } from '../lbaas/tree.ts'
 import { tables } from '../store/schema.ts'
 import * as statistics from '../store/statistics.ts'
 import * as trees from '../store/trees.ts'
-import { accept, type Intent } from './accept.ts'
+import { accept, acceptMembers, type Intent } from './accept.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
 import { list, type Query, show } from './list.ts'
 import { ownerFor } from './owners.ts'
-import type { Related, Speech } from './speech.ts'
+import type { Caller, Deed } from './policy.ts'
+import { shownIn, shownWhole } from './shown.ts'
+import type { Speech } from './speech.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -21,14 +25,19 @@ declare module 'fastify' {
   }
 }
 
-type Params = { id: string; pool_id: string }
+type Params = { id: string; parent_id: string }
+
+const tree_resources = ['load_balancer', ...Object.keys(collections)] as TreeResource[]
 
 /** Adds a collection and its objects for every resource, below each of the dialect's prefixes. */
 export function addRoutes(app: FastifyInstance, context: Context, speech: Speech): void {
   for (const prefix of speech.prefixes) {
-    for (const resource of ['load_balancer', 'listener', 'pool', 'health_monitor'] as const)
-      addResource(app, context, speech, resource, `${prefix}/${tables[resource].path}`)
-    addResource(app, context, speech, 'member', `${prefix}/pools/:pool_id/members`)
+    for (const resource of tree_resources) {
+      const { path, parent } = tables[resource]
+      const below = parent?.in_path ? `/${tables[parent.of].path}/:parent_id` : ''
+      addResource(app, context, speech, resource, `${prefix}${below}/${path}`)
+    }
+    addBatch(app, context, speech, prefix)
     addReports(app, context, speech, prefix)
   }
 }
@@ -44,23 +53,27 @@ function addResource(
   const { singular } = declared
 
   app.post(path, async (request, reply) => {
-    const fields = checkFields(declared, 'POST', speech.dialect, speech.readBody(declared, request.body))
-    const object = await accepted(context, speech, request, { verb: 'create', resource, ...parent(request), fields })
-    return reply.code(201).send({ [singular]: object })
+    const body = speech.readBody(declared, request.body)
+    const { parent_id } = request.params as Partial<Params>
+    const creations = checkNested(declared, speech.dialect, body, randomUUID, parent_id)
+    const { tree, id } = await accept(context, request.caller, speech.dialect, { verb: 'create', ...creations })
+    const brought = isRecord(body) && Object.keys(declared.nested ?? {}).some(key => body[key] && key in body)
+    const show = brought && speech.dialect === 'octavia' ? shownWhole : shownIn
+    return reply.code(201).send({ [singular]: show(tree, speech, resource, id) })
   })
 
   app.get(path, async request => {
     const query = request.query as Query
-    const within = await withinPool(context, speech, resource, request)
+    const within = await withinParent(context, speech, resource, request, 'list')
     return list(context, request.caller, speech, resource, query, urlOf(request), within)
   })
 
   app.get(`${path}/:id`, async request => {
     const { id } = request.params as Params
-    const within = await withinPool(context, speech, resource, request)
-    if (resource !== 'member') await ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, id)
+    const within = await withinParent(context, speech, resource, request, 'read')
+    if (!declared.parent?.in_path) await ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, id)
     const object = await show(context, speech, resource, id, request.query as Query, within)
-    if (!object) throw notFound(declared, request.params as Params)
+    if (!object) throw notFound(resource, id, (request.params as Params).parent_id)
     return { [singular]: object }
   })
 
@@ -68,97 +81,95 @@ function addResource(
     const { id } = request.params as Params
     const fields = checkFields(declared, 'PUT', speech.dialect, speech.readBody(declared, request.body))
     const intent: Intent = { verb: 'update', resource, ...parent(request), id, fields }
-    return { [singular]: await accepted(context, speech, request, intent) }
+    const { tree } = await accept(context, request.caller, speech.dialect, intent)
+    return { [singular]: shownIn(tree, speech, resource, id) }
   })
 
   app.delete(`${path}/:id`, async (request, reply) => {
     const { id } = request.params as Params
-    const cascade = /^(true|1)$/i.test(String((request.query as Query).cascade ?? ''))
+    const cascade = isTrue((request.query as Query).cascade)
     await accept(context, request.caller, speech.dialect, { verb: 'delete', resource, ...parent(request), id, cascade })
     return reply.code(204).send()
   })
 }
 
+/** A pool's members as a list: those become the members, unless the batch is only to add. In the Octavia dialect. */
+function addBatch(app: FastifyInstance, context: Context, speech: Speech, prefix: string): void {
+  if (speech.dialect !== 'octavia') return
+  const declared = tables.member
+  app.put(`${prefix}/pools/:parent_id/members`, async (request, reply) => {
+    const { parent_id } = request.params as Params
+    const bodies = batchIn(request.body)
+    const members = bodies.map(body => {
+      const creation = checkNested(declared, speech.dialect, body, randomUUID, parent_id).main
+      const named = Object.entries(creation.fields).filter(
+        // What has no default of its own stays as it is where the batch does not say it.
+        ([name]) => declared.fields[name]?.options.change && ((name !== 'name' && name !== 'tags') || name in body),
+      )
+      return { creation, named: Object.fromEntries(named) }
+    })
+    const additive_only = isTrue((request.query as Query).additive_only)
+    await acceptMembers(context, request.caller, speech.dialect, parent_id, members, additive_only)
+    return reply.code(202).send()
+  })
+}
+
+function batchIn(body: unknown): Record<string, unknown>[] {
+  const root = tables.member.plural
+  if (!isRecord(body) || !(root in body)) throw new Rejected('missing_root', { root })
+  const bodies = body[root]
+  const detail = 'Value should be a list of objects'
+  if (Array.isArray(bodies) && bodies.every(isRecord)) return bodies
+  throw new Rejected('bad_body', { root, value: '…', detail })
+}
+
+function isTrue(given: string | string[] | undefined): boolean {
+  return /^(true|1|yes|on|t|y)$/i.test(String(given ?? ''))
+}
+
 /** The tree of statuses, and what passed through. */
 function addReports(app: FastifyInstance, context: Context, speech: Speech, prefix: string): void {
-  const readable = (request: FastifyRequest, resource: 'load_balancer' | 'listener') =>
-    ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, (request.params as Params).id)
+  const readable = (request: FastifyRequest, deed: Deed, resource: 'load_balancer' | 'listener') =>
+    ownerFor(context.pool, request.caller, speech.dialect, deed, resource, (request.params as Params).id)
 
   const statuses = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'status', 'load_balancer')
     const tree = await trees.read(context.pool, load_balancer_id)
-    if (!tree) throw notFound(tables.load_balancer, request.params as Params)
+    if (!tree) throw notFound('load_balancer', load_balancer_id)
     return reply.send(speech.showStatuses(statusTree(tree)))
   }
   app.get(`${prefix}/loadbalancers/:id/status`, statuses)
   app.get(`${prefix}/loadbalancers/:id/statuses`, statuses)
 
   app.get(`${prefix}/loadbalancers/:id/stats`, async request => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'statistics', 'load_balancer')
     return { stats: await statistics.ofLoadBalancer(context.pool, load_balancer_id) }
   })
   app.get(`${prefix}/listeners/:id/stats`, async request => {
-    await readable(request, 'listener')
+    await readable(request, 'statistics', 'listener')
     return { stats: await statistics.ofListener(context.pool, (request.params as Params).id) }
   })
 }
 
-async function accepted(
-  context: Context,
-  speech: Speech,
-  request: FastifyRequest,
-  intent: Intent,
-): Promise<Record<string, unknown>> {
-  const { tree, id } = await accept(context, request.caller, speech.dialect, intent)
-  const { row, related } = found(tree, intent.resource, id)
-  return speech.showObject(intent.resource, row, related)
-}
-
-function found(tree: Tree, resource: TreeResource, id: string): { row: Record<string, unknown>; related: Related } {
-  const rows = {
-    load_balancer: [tree.load_balancer],
-    listener: tree.listeners,
-    pool: tree.pools,
-    member: tree.members,
-    health_monitor: tree.health_monitors,
-  }
-  const row = rows[resource].find(one => one.id === id)!
-  const ids = (objects: { id: string }[]) => objects.map(one => one.id)
-  const related: Related =
-    resource === 'load_balancer'
-      ? { listeners: ids(tree.listeners), pools: ids(tree.pools) }
-      : {
-          listeners: ids(tree.listeners.filter(one => one.default_pool_id === id)),
-          members: ids(tree.members.filter(one => one.pool_id === id)),
-          health_monitors: ids(tree.health_monitors.filter(one => one.pool_id === id)),
-        }
-  return { row, related }
-}
-
-/** Members are asked for below a pool, which must be there for the caller. */
-async function withinPool(
+/** Members and rules are asked for below what they belong to, which must be there for the caller. */
+async function withinParent(
   context: Context,
   speech: Speech,
   resource: TreeResource,
   request: FastifyRequest,
+  deed: Deed,
 ): Promise<Record<string, string>> {
-  if (resource !== 'member') return {}
-  const { pool_id } = request.params as Params
-  const { rights } = request.caller
-  // Other services may read members without seeing the pool.
-  const caller = rights.read_members ? { ...request.caller, rights: { ...rights, read_all: true } } : request.caller
-  await ownerFor(context.pool, caller, speech.dialect, 'read', 'pool', pool_id)
-  return { pool_id }
+  const { parent } = tables[resource]
+  if (!parent?.in_path) return {}
+  const { parent_id } = request.params as Params
+  // The child's rule, not the parent's: other services may read members without seeing the pool.
+  await ownerFor(context.pool, request.caller, speech.dialect, deed, parent.of, parent_id, resource)
+  return { [parent.field]: parent_id }
 }
 
-function parent(request: FastifyRequest): { pool_id?: string } {
-  const { pool_id } = request.params as Partial<Params>
-  return pool_id === undefined ? {} : { pool_id }
-}
-
-function notFound(resource: Resource, { id, pool_id }: Params): Rejected {
-  if (resource.name === 'member') return new Rejected('member_not_found', { id, pool_id })
-  return new Rejected('not_found', { resource: resource.title, id })
+function parent(request: FastifyRequest): { parent_id?: string } {
+  const { parent_id } = request.params as Partial<Params>
+  return parent_id === undefined ? {} : { parent_id }
 }
 
 export function urlOf(request: FastifyRequest): URL {

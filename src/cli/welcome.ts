@@ -36,6 +36,7 @@ ${table([
   ['network (Neutron, with /v2.0/lbaas)', '', e.network],
   ['compute (Nova)', '', e.compute],
   ['image (Glance)', '', e.image],
+  ['key manager (Barbican)', '', e.key_manager],
   ['load balancer (Octavia)', '', e.load_balancer],
 ])}
 Go on in another terminal:

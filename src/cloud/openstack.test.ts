@@ -17,12 +17,12 @@ async function cloud(handler: Handler): Promise<{ os: OpenStack; tokens: () => n
   const server = http.createServer((request, response) => {
     if (request.url!.startsWith('/v3/auth/tokens')) {
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-      const catalog = ['network', 'compute', 'image'].map(type => ({
+      const catalog = ['network', 'compute', 'image', 'key-manager'].map(type => ({
         type,
         endpoints: [{ interface: 'public', region: 'R', url }],
       }))
       response.writeHead(201, { 'x-subject-token': `token-${++tokens}`, 'content-type': 'application/json' })
-      return response.end(JSON.stringify({ token: { expires_at: '2100-01-01T00:00:00Z', catalog } }))
+      return response.end(JSON.stringify({ token: { expires_at: '2100-01-01T00:00:00Z', user: { id: 'u' }, catalog } }))
     }
     handler(request, response, ++tries)
   })
@@ -113,6 +113,18 @@ describe('a session', () => {
       403,
       { error: { code: 403, message: 'You are not authorized', title: 'Forbidden' } },
       { kind: 'forbidden', code: '' },
+    ],
+    [
+      'Barbican',
+      403,
+      { code: 403, title: 'Forbidden', description: 'Secret retrieval attempt not allowed' },
+      { kind: 'forbidden', code: '', message: 'network: Secret retrieval attempt not allowed (req-1)' },
+    ],
+    [
+      'Barbican',
+      406,
+      { code: 406, title: 'Not Acceptable', description: null },
+      { kind: 'rejected', code: '', message: 'network: Not Acceptable (req-1)' },
     ],
   ])('reads the errors of %s (%i)', async (_service, status, body, expected) => {
     const { os } = await cloud((_request, response) => json(response, status, body))

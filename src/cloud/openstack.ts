@@ -48,7 +48,7 @@ export class CloudError extends Error {
   }
 }
 
-export type ServiceType = 'identity' | 'network' | 'compute' | 'image' | 'load-balancer'
+export type ServiceType = 'identity' | 'network' | 'compute' | 'image' | 'load-balancer' | 'key-manager'
 
 export type CloudRequest = {
   query?: Record<string, string | string[]>
@@ -57,6 +57,10 @@ export type CloudRequest = {
   signal?: AbortSignal
   /** Of the whole exchange. An attach blocks a real Nova for 60 s when the host is dead, so it asks for more. */
   timeout_ms?: number
+  /** A tenant's own token instead of the session's: what he may not do is refused, whatever the session's user may. */
+  token?: string
+  /** The body of the answer as its bytes, whatever its type; errors are read as ever. */
+  bytes?: boolean
 }
 
 export type CloudAnswer = { status: number; body: unknown; headers: Record<string, string | string[] | undefined> }
@@ -76,14 +80,20 @@ export class OpenStack {
   async request(service: ServiceType, method: string, path: string, options: CloudRequest = {}): Promise<CloudAnswer> {
     for (let attempt = 1; ; attempt++) {
       const session = await this.#open(options.signal)
-      const answer = await this.#send(service, method, session.url(service) + path, session.token, options)
-      if (answer.status === 401 && attempt === 1) {
+      const { token = session.token } = options
+      const answer = await this.#send(service, method, session.url(service) + path, token, options)
+      if (answer.status === 401 && attempt === 1 && token === session.token) {
         this.#session = null // revoked or expired before its time
         continue
       }
       if (answer.status >= 400) throw errorOf(service, method, answer)
       return answer
     }
+  }
+
+  /** The id of the session's own user. */
+  async userId(signal?: AbortSignal): Promise<string> {
+    return (await this.#open(signal)).user_id
   }
 
   async close(): Promise<void> {
@@ -146,8 +156,11 @@ export class OpenStack {
           signal,
           dispatcher: this.#agent,
         })
+        const { statusCode: status, headers: answered } = answer
+        if (options.bytes && status < 400)
+          return { status, headers: answered, body: Buffer.from(await answer.body.arrayBuffer()) }
         const text = await answer.body.text()
-        return { status: answer.statusCode, headers: answer.headers, body: parse(text, answer.headers['content-type']) }
+        return { status, headers: answered, body: parse(text, answered['content-type']) }
       } catch (error) {
         if (options.signal?.aborted) throw options.signal.reason
         const code = (error as { code?: string }).code ?? ''
@@ -163,18 +176,21 @@ export class OpenStack {
 
 type TokenBody = {
   expires_at: string
+  user: { id: string }
   catalog: { type: string; endpoints: { interface: string; region: string; url: string }[] }[]
 }
 
 class Session {
   readonly token: string
   readonly expires_ms: number
+  readonly user_id: string
   readonly #catalog: TokenBody['catalog']
   readonly #credentials: CloudCredentials
 
   constructor(token: string, body: TokenBody, credentials: CloudCredentials) {
     this.token = token
     this.expires_ms = Date.parse(body.expires_at)
+    this.user_id = body.user.id
     this.#catalog = body.catalog
     this.#credentials = credentials
   }
@@ -187,9 +203,18 @@ class Session {
     if (!found)
       throw new CloudError(service, 404, 'EndpointNotFound', `the catalogue has no ${wanted} endpoint of it`, null)
     const url = found.url.replace(/\/+$/, '')
-    const version = { identity: '/v3', network: '/v2.0', image: '/v2', compute: '', 'load-balancer': '/v2.0' }[service]
+    const version = versions[service]
     return version && !url.endsWith(version) ? url + version : url
   }
+}
+
+const versions: Record<ServiceType, string> = {
+  identity: '/v3',
+  network: '/v2.0',
+  image: '/v2',
+  compute: '',
+  'load-balancer': '/v2.0',
+  'key-manager': '/v1',
 }
 
 function kindOf(status: number, code: string): CloudErrorKind {
@@ -201,7 +226,8 @@ function kindOf(status: number, code: string): CloudErrorKind {
   return 'rejected'
 }
 
-/** The services' error bodies differ: Keystone and Nova wrap by kind, Neutron by NeutronError, Glance answers HTML. */
+/** The services' error bodies differ: Keystone and Nova wrap by kind, Neutron by NeutronError, Barbican does not
+ *  wrap, Glance answers HTML. */
 function errorOf(service: ServiceType, method: string, answer: CloudAnswer): CloudError {
   const header = answer.headers['x-openstack-request-id'] ?? answer.headers['x-compute-request-id']
   const request_id = typeof header === 'string' ? header : null
@@ -213,6 +239,16 @@ function errorOf(service: ServiceType, method: string, answer: CloudAnswer): Clo
       const code = typeof type === 'string' ? type : key === 'error' ? '' : key
       if (typeof message === 'string') return new CloudError(service, status, code, message, request_id, method)
     }
+    const { title, description } = body as { title?: unknown; description?: unknown }
+    if (typeof title === 'string')
+      return new CloudError(
+        service,
+        status,
+        '',
+        typeof description === 'string' ? description : title,
+        request_id,
+        method,
+      )
   }
   const text =
     typeof body === 'string'

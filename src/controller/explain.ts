@@ -16,7 +16,10 @@ export function explain<Clients>(tree: Tree, flows: Flow<Clients>[], journal: Jo
       a =>
         `  amphora ${a.id}: ${a.status}${a.role ? ` ${a.role}` : ''}, server ${a.compute_id ?? 'none yet'}, ${a.lb_network_ip ?? 'no address yet'}`,
     ),
-    ...objects.map(o => `  ${kindOf(o)} ${o.name || o.id}: ${o.provisioning_status}${o.reason ? `: ${o.reason}` : ''}`),
+    ...objects.map(
+      o =>
+        `  ${kindOf(o)} ${('name' in o && o.name) || o.id}: ${o.provisioning_status}${o.reason ? `: ${o.reason}` : ''}`,
+    ),
     '',
     left.length === 0 ? 'Nothing is left to do.' : 'Left to do, in order:',
     ...left.map(
@@ -34,5 +37,7 @@ export function explain<Clients>(tree: Tree, flows: Flow<Clients>[], journal: Jo
 function kindOf(object: object): string {
   if (isMember(object)) return 'member'
   if ('max_retries' in object) return 'health monitor'
+  if ('redirect_pool_id' in object) return 'L7 policy'
+  if ('compare_type' in object) return 'L7 rule'
   return 'lb_algorithm' in object ? 'pool' : 'listener'
 }

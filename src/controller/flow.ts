@@ -1,16 +1,11 @@
 /** Steps and flows: a step ensures one thing, a flow is an ordered list of steps, a plan is what is left of flows. */
 import type { Amphora } from '../lbaas/amphora.ts'
-import type { Tree } from '../lbaas/tree.ts'
+import { type Collection, collections, type Tree } from '../lbaas/tree.ts'
 
 /** What a step learnt: fields to be written, by row. A null row is one that is to go, an unknown id one that is new. */
 export type Facts = {
   load_balancer?: Partial<Tree['load_balancer']> | null
-  listeners?: Record<string, Partial<Tree['listeners'][number]> | null>
-  pools?: Record<string, Partial<Tree['pools'][number]> | null>
-  members?: Record<string, Partial<Tree['members'][number]> | null>
-  health_monitors?: Record<string, Partial<Tree['health_monitors'][number]> | null>
-  amphorae?: Record<string, Partial<Amphora> | null>
-}
+} & { [C in Collection | 'amphorae']?: Record<string, Partial<Tree[C][number]> | null> }
 
 /** What a step may use. `clients` are the provider's own: the engine does not look at them. */
 export type StepContext<Clients> = {
@@ -172,7 +167,7 @@ export function difference(before: Tree, after: Tree | null): Facts {
   const facts: Facts = {}
   const root = changedFields(before.load_balancer, after.load_balancer)
   if (root) facts.load_balancer = root
-  for (const kind of ['listeners', 'pools', 'members', 'health_monitors', 'amphorae'] as const) {
+  for (const kind of [...Object.values(collections), 'amphorae'] as const) {
     const entries = before[kind].flatMap((row): [string, object | null][] => {
       const next = after[kind].find(one => one.id === row.id)
       const fields = next ? changedFields<object>(row, next) : null

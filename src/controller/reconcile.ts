@@ -1,5 +1,5 @@
 /** The runner: brings one claimed tree to where its plan is empty, step by step, and records what each step learnt. */
-import type { Tree } from '../lbaas/tree.ts'
+import { collections, type Tree } from '../lbaas/tree.ts'
 import { type Due, type Facts, type Flow, nextDue, recorded, type StepContext } from './flow.ts'
 import { backoff_ms, type Classify, type Outcome, outcomeOf, Transient } from './outcome.ts'
 
@@ -162,7 +162,7 @@ function factsOfFailure<Clients>(tree: Tree, due: Due<Clients>, outcome: Exclude
   if (yields || outcome.kind === 'transient') return { load_balancer: { reason } }
   const failed = { provisioning_status: 'ERROR' as const, reason }
   const id = outcome.kind === 'permanent' ? outcome.object_id : null
-  for (const kind of ['listeners', 'pools', 'members', 'health_monitors'] as const)
+  for (const kind of Object.values(collections))
     if (id !== null && tree[kind].some(object => object.id === id)) return { [kind]: { [id]: failed } }
   return tree.load_balancer.provisioning_status === 'PENDING_DELETE'
     ? { load_balancer: { reason } } // it is still to go; only the reason is new

@@ -29,6 +29,8 @@ export function withFacts(current: Tree, before: Tree, facts: Facts): Tree | nul
     pools: merged(current.pools, before.pools, facts.pools),
     members: merged(current.members, before.members, facts.members),
     health_monitors: merged(current.health_monitors, before.health_monitors, facts.health_monitors),
+    l7policies: merged(current.l7policies, before.l7policies, facts.l7policies),
+    l7rules: merged(current.l7rules, before.l7rules, facts.l7rules),
     amphorae: merged(current.amphorae, before.amphorae, facts.amphorae),
   }
 }

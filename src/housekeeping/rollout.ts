@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { change } from '../lbaas/change.ts'
+import { usual_tls } from '../lbaas/tls.ts'
 import type { Log } from '../service/log.ts'
 import { wake } from '../store/claims.ts'
 import * as journal from '../store/journal.ts'
@@ -64,6 +65,7 @@ async function failOver(pool: pg.Pool, load_balancer_id: string, image_tag: stri
       locking: 'queue' as const,
       reserved_ips: [],
       ping_allowed: true,
+      tls: usual_tls,
     }
     const next = change(tree, { verb: 'failover', resource: 'load_balancer', id: load_balancer_id }, terms)
     await trees.save(tx, tree, next)

@@ -109,7 +109,7 @@ describe('creates', () => {
     [creates.pool({ listener_id: sampleId(77) }), 'parents_differ'],
     [creates.listener({ protocol_port: 81, default_pool_id: sampleId(77) }), 'pool_elsewhere'],
     [creates.listener({ protocol_port: 81, protocol: 'HTTPS', default_pool_id: pool }), 'protocol_mismatch'],
-    [creates.listener({ protocol_port: 81, protocol: 'PROMETHEUS', default_pool_id: pool }), 'prometheus_pool'],
+    [creates.listener({ protocol_port: 81, protocol: 'PROMETHEUS', default_pool_id: pool }), 'prometheus_children'],
     [creates.listener({ protocol_port: 81, protocol: 'TERMINATED_HTTPS' }), 'no_certificate'],
     [creates.listener({ protocol_port: 81, allowed_cidrs: ['fd00::/64'] }), 'cidr_family'],
     [
@@ -189,7 +189,7 @@ describe('deletes', () => {
     const gone = accept(active(), { verb: 'delete', resource: 'pool', id: pool })
     expect(refusal(() => accept(gone, creates.member(pool, { address: '10.0.0.9' })))).toBe('immutable')
     expect(refusal(() => accept(gone, { verb: 'delete', resource: 'pool', id: pool }))).toBe('immutable')
-    expect(refusal(() => accept(gone, { verb: 'delete', resource: 'member', pool_id: pool, id: member }))).toBe(
+    expect(refusal(() => accept(gone, { verb: 'delete', resource: 'member', parent_id: pool, id: member }))).toBe(
       'immutable',
     )
     const fields = { default_pool_id: pool }
@@ -288,7 +288,7 @@ describe('locking: conflict', () => {
     const tried = (request: Request) => refusal(() => change(tree, request, terms))
     expect(tried(creates.member(pool, { address: '10.0.0.23' }))).toBe(changed)
     expect(tried({ verb: 'update', resource: 'load_balancer', id: lb, fields: { name: 'x' } })).toBe(changed)
-    expect(tried({ verb: 'delete', resource: 'member', pool_id: pool, id: member2 })).toBe(changed)
+    expect(tried({ verb: 'delete', resource: 'member', parent_id: pool, id: member2 })).toBe(changed)
     expect(tried({ verb: 'delete', resource: 'load_balancer', id: lb, cascade: false })).toBe(deleted)
   })
 })

@@ -6,12 +6,14 @@ import { accepted, type Dialect, type Field, type Fields, type Resource, shown, 
 type Json = Readonly<Record<string, unknown>>
 
 /** The fields of a POST or PUT under their row names: of a POST all that it may set, of a PUT those that it named.
- *  Null means the default, where there is one. Throws Rejected in terms of the dialect. */
+ *  Null means the default, where there is one. `known` are fields that follow from where the body stands: it may not
+ *  name them. Throws Rejected in terms of the dialect. */
 export function checkFields(
   resource: Resource,
   method: 'POST' | 'PUT',
   dialect: Dialect,
   body: unknown,
+  known: Json = {},
 ): Record<string, unknown> {
   if (!isRecord(body))
     throw new Rejected('bad_body', {
@@ -19,9 +21,10 @@ export function checkFields(
       value: shorten(body),
       detail: 'Value should be an object',
     })
-  refuseUnknown(resource, method, dialect, body)
-  const fields: Record<string, unknown> = {}
+  refuseUnknown(resource, method, dialect, body, known)
+  const fields: Record<string, unknown> = { ...known }
   for (const [name, field] of Object.entries(resource.fields)) {
+    if (name in known) continue
     const wire = wireName(name, field)
     const given = accepted(field, method, dialect) ? body[wire] : undefined
     if (method === 'POST') {
@@ -61,16 +64,18 @@ export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
 }
 
-function refuseUnknown(resource: Resource, method: 'POST' | 'PUT', dialect: Dialect, body: Json): void {
-  const known = new Map(Object.entries(resource.fields).map(([name, field]) => [wireName(name, field), field]))
+function refuseUnknown(resource: Resource, method: 'POST' | 'PUT', dialect: Dialect, body: Json, known: Json): void {
+  const declared = Object.entries(resource.fields).filter(([name]) => !(name in known))
+  const by_wire = new Map(declared.map(([name, field]) => [wireName(name, field), field]))
   const unknown = Object.keys(body).filter(key => {
-    const field = known.get(key)
+    const field = by_wire.get(key)
     return !field || !speaks(field, dialect) || !(accepted(field, method, dialect) || isVisible(field, dialect))
   })
   const root = resource.singular
   if (unknown.length) throw new Rejected('unknown_attributes', { root, names: listed(unknown) })
   for (const name of Object.keys(body))
-    if (!accepted(known.get(name)!, method, dialect)) throw new Rejected('read_only_attribute', { root, name, method })
+    if (!accepted(by_wire.get(name)!, method, dialect))
+      throw new Rejected('read_only_attribute', { root, name, method })
 }
 
 function isVisible(field: Field, dialect: Dialect): boolean {
@@ -111,7 +116,7 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
     case 'enumeration':
       return checkEnumeration(field, value, dialect, name)
     case 'list':
-      if (Array.isArray(value)) return value.map(one => checkValue(field.options.each!, one, dialect, name))
+      if (Array.isArray(value)) return value.map(one => checkElement(field.options.each!, one, dialect, name))
       throw bad(name, value, 'Value should be a list', `'${shorten(value)}' is not a list`)
     case 'map':
       return checkMap(field, value, dialect, name)
@@ -120,6 +125,13 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
     case 'time':
       throw new Error(`${name} is not for requests`)
   }
+}
+
+/** An empty object is none, so in a list there is none either. */
+function checkElement(field: Field, value: unknown, dialect: Dialect, name: string): unknown {
+  const checked = checkValue(field, value, dialect, name)
+  if (checked !== null) return checked
+  throw bad(name, value, 'Value may not be null', "'None' is not allowed")
 }
 
 function checkString({ options }: Field, value: unknown, name: string): string {
@@ -147,6 +159,7 @@ function checkInteger({ options }: Field, value: unknown, name: string): number 
   const number = typeof value === 'string' && /^[+-]?\d{1,15}$/.test(value) ? Number(value) : value
   if (typeof number !== 'number' || !Number.isSafeInteger(number))
     throw bad(name, value, 'Value should be an integer', `'${shorten(value)}' is not an integer`)
+  if (options.one_of && !options.one_of.includes(number)) throw notOneOf(name, value, options.one_of.map(String))
   const { min = -2_147_483_648, max = 2_147_483_647 } = options
   if (number < min)
     throw bad(
@@ -168,8 +181,16 @@ function checkInteger({ options }: Field, value: unknown, name: string): number 
 function checkDecimal({ options }: Field, value: unknown, name: string): number {
   const number = typeof value === 'string' && /^\d{1,3}(\.\d{1,3})?$/.test(value) ? Number(value) : value
   if (typeof number === 'number' && options.one_of!.includes(number)) return number
-  const list = options.one_of!.map(one => one.toFixed(1)).join(', ')
-  throw bad(name, value, `Value should be one of: ${list}`, `'${shorten(value)}' is not in [${list}]`)
+  throw notOneOf(
+    name,
+    value,
+    options.one_of!.map(one => one.toFixed(1)),
+  )
+}
+
+function notOneOf(name: string, value: unknown, allowed: string[]): Rejected {
+  const list = allowed.join(', ')
+  return bad(name, value, `Value should be one of: ${list}`, `'${shorten(value)}' is not in [${list}]`)
 }
 
 function checkBoolean(value: unknown, name: string): boolean {

@@ -25,4 +25,6 @@ const neutron_names: Readonly<Record<string, string>> = {
   Member: 'member',
   'Health Monitor': 'healthmonitor',
   Amphora: 'amphora',
+  'L7 Policy': 'l7policy',
+  'L7 Rule': 'rule',
 }

@@ -31,15 +31,22 @@ export function fold(tree: Tree, witnesses: readonly Witness[]): Map<string, Ope
   const voices = voicesOf(serving).map(seen => childStatuses(tree, seen))
   const statuses = new Map<string, OperatingStatus>()
   for (const object of [...tree.listeners, ...tree.pools, ...tree.members]) {
-    const said = voices.map(voice => voice.get(object.id)!)
-    if (said.length > 0 && !isPending(object)) statuses.set(object.id, said.reduce(worse))
-    else statuses.set(object.id, object.operating_status)
+    const said = voices.map(voice => voice.get(object.id) ?? null)
+    statuses.set(object.id, isPending(object) ? object.operating_status : agreed(said, object.operating_status))
   }
   statuses.set(tree.load_balancer.id, rootStatus(tree, statuses, serving.length))
   const before = new Map(
     [tree.load_balancer, ...tree.listeners, ...tree.pools, ...tree.members].map(o => [o.id, o.operating_status]),
   )
   return new Map([...statuses].filter(([id, status]) => before.get(id) !== status))
+}
+
+/** The worst of what was said. What is heard of an object of which all are silent is nothing good, unless nobody was ever
+ *  to speak of it. */
+function agreed(said: readonly (OperatingStatus | null)[], before: OperatingStatus): OperatingStatus {
+  const words = said.filter(word => word !== null)
+  if (words.length > 0) return words.reduce(worse)
+  return said.length === 0 || before === 'NO_MONITOR' ? before : 'OFFLINE'
 }
 
 /** The words of a heartbeat, in ours. Pools stand at the top (1.0, under "<pool>:<listener>") or in listeners (0.5); one
@@ -83,8 +90,9 @@ function voicesOf(serving: readonly Witness[]): Seen[] {
   return heard.flatMap(({ seen }) => (seen === null ? [] : [seen]))
 }
 
-function childStatuses(tree: Tree, seen: Seen): Map<string, OperatingStatus> {
-  const statuses = new Map<string, OperatingStatus>()
+/** Null: it did not speak of it. */
+function childStatuses(tree: Tree, seen: Seen): Map<string, OperatingStatus | null> {
+  const statuses = new Map<string, OperatingStatus | null>()
   for (const listener of tree.listeners) statuses.set(listener.id, listenerStatus(tree, listener, seen))
   for (const pool of tree.pools) {
     const members = membersOf(tree, pool.id).map(member => {
@@ -106,20 +114,19 @@ function listenerStatus(tree: Tree, listener: Tree['listeners'][number], seen: S
   return tree.load_balancer.provisioning_status === 'ACTIVE' ? 'ERROR' : 'OFFLINE'
 }
 
-function poolStatus(pool: Tree['pools'][number], seen: Seen, members: OperatingStatus[]): OperatingStatus {
+function poolStatus(pool: Tree['pools'][number], seen: Seen, members: (OperatingStatus | null)[]): OperatingStatus {
   const said = seen.pools[pool.id]
   if (!pool.admin_state_up || said === undefined) return 'OFFLINE'
   const status = said ?? pool.operating_status
   return status === 'ONLINE' && members.includes('ERROR') ? 'DEGRADED' : status
 }
 
-function memberStatus(tree: Tree, member: Tree['members'][number], seen: Seen): OperatingStatus {
+function memberStatus(tree: Tree, member: Tree['members'][number], seen: Seen): OperatingStatus | null {
   if (!member.admin_state_up) return 'OFFLINE'
   const said = seen.members[member.id]
   // whatever was said before the monitor went says nothing any more
   if (!isMonitored(tree, member.pool_id)) return said === 'DRAINING' ? 'DRAINING' : 'NO_MONITOR'
-  if (said !== undefined) return said ?? member.operating_status
-  return member.operating_status === 'NO_MONITOR' ? 'NO_MONITOR' : 'OFFLINE'
+  return said === undefined ? null : (said ?? member.operating_status)
 }
 
 /** Its parts' worst, and how many amphorae are left of those that it should have. A load balancer that is coming or going

@@ -146,7 +146,7 @@ describe('members', () => {
     const off = accept(tree, { verb: 'update', resource: 'health_monitor', id: monitor, fields })
     expect(statusAfter(off)).toEqual(expected)
     expect(settled(off).health_monitors[0]!.operating_status).toBe('OFFLINE')
-    const down: Request = { verb: 'update', resource: 'member', pool_id: pool, id: member, fields }
+    const down: Request = { verb: 'update', resource: 'member', parent_id: pool, id: member, fields }
     expect(statusAfter(accept(tree, down))).toEqual(['OFFLINE', 'DRAINING'])
   })
 })

@@ -25,9 +25,10 @@ export const healthMonitor = resource({
   singular: 'healthmonitor',
   plural: 'healthmonitors',
   path: 'healthmonitors',
+  parent: { field: 'pool_id', of: 'pool' },
   fields: {
     ...identity,
-    pool_id: uuid({ shown: false, of: 'pool', doc: 'The pool whose members it asks.' }),
+    pool_id: uuid({ shown: false, rendered: false, of: 'pool', doc: 'The pool whose members it asks.' }),
     admin_state_up,
     type: enumeration({
       values: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT', 'SCTP'],

@@ -10,7 +10,7 @@ export function assertInvariants(tree: Tree): void {
 
 /** The broken invariants, in words. */
 export function brokenInvariants(tree: Tree): string[] {
-  return [...structure(tree), ...uniqueness(tree), ...statuses(tree)]
+  return [...structure(tree), ...uniqueness(tree), ...statuses(tree), ...orphans(tree)]
 }
 
 function* structure(tree: Tree): Iterable<string> {
@@ -25,6 +25,15 @@ function* structure(tree: Tree): Iterable<string> {
     if (!pools.has(member.pool_id)) yield `member ${member.id} is of a pool that is not there`
   for (const monitor of tree.health_monitors)
     if (!pools.has(monitor.pool_id)) yield `health monitor ${monitor.id} is of a pool that is not there`
+  const listeners = new Set(tree.listeners.map(listener => listener.id))
+  for (const policy of tree.l7policies) {
+    if (!listeners.has(policy.listener_id)) yield `L7 policy ${policy.id} is of a listener that is not there`
+    if (policy.redirect_pool_id !== null && !pools.has(policy.redirect_pool_id))
+      yield `L7 policy ${policy.id} uses a pool that is not there`
+  }
+  const policies = new Set(tree.l7policies.map(policy => policy.id))
+  for (const rule of tree.l7rules)
+    if (!policies.has(rule.l7policy_id)) yield `L7 rule ${rule.id} is of a policy that is not there`
   for (const amphora of tree.amphorae)
     if (amphora.load_balancer_id !== load_balancer.id) yield `amphora ${amphora.id} serves another load balancer`
   if (load_balancer.vip_address === null || load_balancer.vip_port_id === null) yield 'there is no VIP'
@@ -47,6 +56,10 @@ function* uniqueness(tree: Tree): Iterable<string> {
     staying(tree.members).map(m => `${m.pool_id} ${m.address} ${m.protocol_port} ${m.monitor_port}`),
   )
   yield* repeated(
+    'position',
+    staying(tree.l7policies).map(p => `${p.listener_id} ${p.position}`),
+  )
+  yield* repeated(
     'health monitor of pool',
     staying(tree.health_monitors).map(h => h.pool_id),
   )
@@ -67,11 +80,26 @@ function* statuses(tree: Tree): Iterable<string> {
   }
   for (const pool of tree.pools.filter(leaving)) {
     if (tree.listeners.some(l => l.default_pool_id === pool.id)) yield `pool ${pool.id} goes, and is in use`
-    if (tree.members.some(m => m.pool_id === pool.id && !leaving(m) && m.provisioning_status !== 'ERROR'))
-      yield `pool ${pool.id} goes, and has members`
-    if (tree.health_monitors.some(h => h.pool_id === pool.id && !leaving(h) && h.provisioning_status !== 'ERROR'))
-      yield `pool ${pool.id} goes, and has a health monitor`
+    if (tree.l7policies.some(p => p.redirect_pool_id === pool.id && !leaving(p)))
+      yield `pool ${pool.id} goes, and a policy uses it`
   }
+}
+
+/** What belongs to what goes, goes; unless it is stuck. */
+function* orphans(tree: Tree): Iterable<string> {
+  const going = new Set(
+    childrenOf(tree)
+      .filter(leaving)
+      .map(one => one.id),
+  )
+  const stays = (one: TreeObject) => !leaving(one) && one.provisioning_status !== 'ERROR'
+  for (const one of [...tree.members, ...tree.health_monitors])
+    if (going.has(one.pool_id) && stays(one)) yield `pool ${one.pool_id} goes, and ${one.id} of it stays`
+  for (const one of tree.l7policies)
+    if (going.has(one.listener_id) && stays(one))
+      yield `listener ${one.listener_id} goes, and its policy ${one.id} stays`
+  for (const one of tree.l7rules)
+    if (going.has(one.l7policy_id) && stays(one)) yield `policy ${one.l7policy_id} goes, and its rule ${one.id} stays`
 }
 
 function* repeated(what: string, values: string[]): Iterable<string> {

@@ -52,8 +52,9 @@ const kinds: Record<FieldKind, (field: Field, dialect: Dialect) => JsonSchema> =
   }),
   integer: ({ options }) => ({
     type: 'integer',
-    minimum: options.min ?? -2_147_483_648,
-    maximum: options.max ?? 2_147_483_647,
+    ...(options.one_of
+      ? { enum: options.one_of }
+      : { minimum: options.min ?? -2_147_483_648, maximum: options.max ?? 2_147_483_647 }),
   }),
   decimal: ({ options }) => ({ type: 'number', enum: options.one_of }),
   boolean: () => ({ type: 'boolean' }),

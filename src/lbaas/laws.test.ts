@@ -1,23 +1,18 @@
 /** Laws that hold for any sequence of requests: invariants, pureness, settling, and what the declarations promise. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { amphora, newAmphora } from './amphora.ts'
+import { newAmphora } from './amphora.ts'
 import { change, type Request } from './change.ts'
 import { checkFields } from './check.ts'
+import { declarations } from './declarations.ts'
 import { Rejected } from './errors.ts'
-import { flavor, flavorProfile } from './flavor.ts'
-import { healthMonitor } from './health-monitor.ts'
 import { brokenInvariants } from './invariants.ts'
-import { listener } from './listener.ts'
-import { loadBalancer } from './load-balancer.ts'
-import { member } from './member.ts'
-import { pool } from './pool.ts'
 import { isSettled, type Locking, settle } from './provisioning.ts'
-import { accepted, type Resource, shown, stateOf } from './resource.ts'
+import { accepted, type ChildResource, type Resource, shown, stateOf } from './resource.ts'
 import { creates, sampleId, sampleTerms } from './sample.ts'
-import { childrenOf, isMember, type Tree } from './tree.ts'
+import { type Collection, childrenOf, collections, type Tree } from './tree.ts'
 
-const resources: Resource[] = [loadBalancer, listener, pool, member, healthMonitor, amphora, flavor, flavorProfile]
+const resources: Resource[] = Object.values(declarations)
 
 /** A step of a life: what is asked for, or how a pass of the controller ended. Numbers choose among what is there. */
 const step = fc.oneof(
@@ -40,6 +35,14 @@ const step = fc.oneof(
     type: fc.constantFrom('HTTP', 'TCP', 'PING', 'UDP-CONNECT'),
     url_path: fc.constantFrom(null, '/'),
   }),
+  fc.record({
+    kind: fc.constant('policy' as const),
+    pick: fc.nat(20),
+    pool: fc.option(fc.nat(20)),
+    position: fc.constantFrom(1, 2, 3, 2_147_483_647),
+  }),
+  fc.record({ kind: fc.constant('rule' as const), pick: fc.nat(20) }),
+  fc.record({ kind: fc.constant('move' as const), pick: fc.nat(20), position: fc.integer({ min: 1, max: 5 }) }),
   fc.record({ kind: fc.constant('repool' as const), pick: fc.nat(20), other: fc.option(fc.nat(20)) }),
   fc.record({ kind: fc.constant('rename' as const), pick: fc.nat(40) }),
   fc.record({ kind: fc.constant('delete' as const), pick: fc.nat(40) }),
@@ -76,6 +79,21 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
       const parent = pick(tree.pools, one.pick)
       return parent ? creates.monitor(parent.id, { type: one.type, url_path: one.url_path }) : null
     }
+    case 'policy': {
+      const parent = pick(tree.listeners, one.pick)
+      const pool = one.pool === null ? undefined : pick(tree.pools, one.pool)
+      const action = pool ? { action: 'REDIRECT_TO_POOL', redirect_pool_id: pool.id } : {}
+      return parent ? creates.policy(parent.id, { ...action, position: one.position }) : null
+    }
+    case 'rule': {
+      const parent = pick(tree.l7policies, one.pick)
+      return parent ? creates.rule(parent.id) : null
+    }
+    case 'move': {
+      const target = pick(tree.l7policies, one.pick)
+      const fields = { position: one.position }
+      return target ? { verb: 'update', resource: 'l7policy', id: target.id, fields } : null
+    }
     case 'failover': {
       const target = one.pick === null ? tree.load_balancer : pick(tree.amphorae, one.pick)
       if (!target) return null
@@ -90,10 +108,8 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
     case 'delete': {
       const target = pick(children, one.pick)
       if (!target) return null
-      const fields = { name: 'new' }
-      const at = isMember(target)
-        ? ({ resource: 'member', id: target.id, pool_id: target.pool_id } as const)
-        : ({ resource: kindOf(target), id: target.id } as const)
+      const fields = { admin_state_up: one.pick % 2 === 0 }
+      const at = { resource: kindOf(tree, target), id: target.id } as const
       return one.kind === 'delete' ? { verb: 'delete', ...at } : ({ verb: 'update', ...at, fields } as Request)
     }
     case 'cascade':
@@ -103,8 +119,9 @@ function requestOf(tree: Tree, one: Exclude<Step, { kind: 'settle' }>): Request 
   }
 }
 
-function kindOf(object: object): 'listener' | 'pool' | 'health_monitor' {
-  return 'peer_port' in object ? 'listener' : 'delay' in object ? 'health_monitor' : 'pool'
+function kindOf(tree: Tree, object: { id: string }): ChildResource {
+  const kinds = Object.entries(collections) as [ChildResource, Collection][]
+  return kinds.find(([, name]) => (tree[name] as { id: string }[]).some(one => one.id === object.id))![0]
 }
 
 function live(steps: Step[], locking: Locking, check: (before: Tree, after: Tree, one: Step) => void): void {

@@ -20,6 +20,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
+import { checkListenerTls, type TlsTerms, terminated } from './tls.ts'
 import type { Tree } from './tree.ts'
 
 const timeout = { min: 0, max: 2_073_600_000, unit: 'ms', change: true, neutron: false, since: '2.1' } as const
@@ -30,6 +31,8 @@ export const listener = resource({
   singular: 'listener',
   plural: 'listeners',
   path: 'listeners',
+  parent: { field: 'load_balancer_id', of: 'load_balancer' },
+  nested: { default_pool: { of: 'pool', many: false }, l7policies: { of: 'l7policy', many: true } },
   fields: {
     ...identity,
     description,
@@ -37,6 +40,7 @@ export const listener = resource({
       wire: 'loadbalancer_id',
       null: true,
       shown: false,
+      rendered: false,
       of: 'load_balancer',
       doc: 'The load balancer that it belongs to.',
     }),
@@ -53,7 +57,13 @@ export const listener = resource({
       change: true,
       doc: 'Most connections at a time; -1 for no limit of its own.',
     }),
-    default_pool_id: uuid({ null: true, change: true, of: 'pool', doc: 'The pool that requests go to.' }),
+    default_pool_id: uuid({
+      null: true,
+      change: true,
+      rendered: false,
+      of: 'pool',
+      doc: 'The pool that requests go to.',
+    }),
     insert_headers: map({
       default: {},
       change: true,
@@ -78,6 +88,11 @@ export const listener = resource({
       ...timeout,
       doc: 'How long to wait for more of a TCP connection to inspect.',
     }),
+    ...terminated,
+    tls_files: fact<TlsFiles>()({
+      state: 'fact',
+      doc: 'The files that its references to certificates became, by reference.',
+    }),
     peer_port: integer({
       state: 'bookkeeping',
       shown: false,
@@ -99,6 +114,8 @@ type ListenerRow = Row<typeof listener>
 export type Listener = Omit<ListenerRow, 'load_balancer_id'> & { load_balancer_id: string }
 export type ListenerPost = Post<typeof listener>
 export type ListenerPut = Put<typeof listener>
+/** By reference: the name of the file on amphorae, and until when the certificate in it is good, where it is one. */
+export type TlsFiles = Readonly<Record<string, { name: string; not_after: string | null }>>
 export type ListenerProtocol = Listener['protocol']
 
 /** Which transport a listener's port is taken on. */
@@ -117,10 +134,15 @@ const pool_protocols: Readonly<Record<ListenerProtocol, readonly string[]>> = {
   PROMETHEUS: [],
 }
 
+/** Those that say something about the client's certificate are for listeners that terminate TLS. */
 const insertable_headers = ['X-Forwarded-For', 'X-Forwarded-Port', 'X-Forwarded-Proto']
+const insertable_headers_of_tls = [
+  ...['X-SSL-Client-Verify', 'X-SSL-Client-Has-Cert', 'X-SSL-Client-DN', 'X-SSL-Client-CN', 'X-SSL-Issuer'],
+  ...['X-SSL-Client-SHA1', 'X-SSL-Client-Not-Before', 'X-SSL-Client-Not-After'],
+]
 
 /** Refuses a listener that does not fit into the tree it is in. */
-export function checkListener(tree: Tree, row: Listener): void {
+export function checkListener(tree: Tree, row: Listener, tls: TlsTerms): void {
   const twin = tree.listeners.find(
     other =>
       other.id !== row.id &&
@@ -134,11 +156,23 @@ export function checkListener(tree: Tree, row: Listener): void {
       protocol_port: row.protocol_port,
       load_balancer_id: row.load_balancer_id,
     })
-  if (row.protocol === 'TERMINATED_HTTPS') throw new Rejected('no_certificate', {})
+  checkListenerTls(row, tls)
   refuseMisplaced(listener, row)
   checkHeaders(row)
   refuseForeignCidrs(tree.load_balancer, row.allowed_cidrs)
-  if (row.default_pool_id !== null) checkDefaultPool(tree, row, row.default_pool_id)
+  if (row.default_pool_id === null) return
+  if (row.protocol === 'PROMETHEUS') throw new Rejected('prometheus_children', {})
+  refuseUnfitPool(tree, row.protocol, row.default_pool_id)
+}
+
+/** Refuses a pool that a listener of that protocol cannot send to. */
+export function refuseUnfitPool(tree: Tree, protocol: ListenerProtocol, pool_id: string): void {
+  const pool = tree.pools.find(one => one.id === pool_id)
+  if (!pool) throw new Rejected('pool_elsewhere', { pool_id, load_balancer_id: tree.load_balancer.id })
+  if (pool.provisioning_status === 'PENDING_DELETE')
+    throw new Rejected('immutable', { resource: 'Pool', id: pool_id, state: pool.provisioning_status })
+  if (!pool_protocols[protocol].includes(pool.protocol))
+    throw new Rejected('protocol_mismatch', { listener: protocol, pool: pool.protocol })
 }
 
 /** The smallest peer port that no other listener of the load balancer has. */
@@ -151,19 +185,10 @@ export function freePeerPort(tree: Tree): number {
 
 function checkHeaders(row: Listener): void {
   for (const [name, value] of Object.entries(row.insert_headers)) {
-    if (!insertable_headers.includes(name))
+    const of_tls = row.protocol === 'TERMINATED_HTTPS' && insertable_headers_of_tls.includes(name)
+    if (!insertable_headers.includes(name) && !of_tls)
       throw new Rejected('invalid_option', { value: name, option: 'insert_headers', field: 'insert_headers' })
     if (value !== 'true' && value !== 'false')
       throw new Rejected('invalid_option', { value, option: `insert_headers ${name}`, field: 'insert_headers' })
   }
-}
-
-function checkDefaultPool(tree: Tree, row: Listener, pool_id: string): void {
-  if (row.protocol === 'PROMETHEUS') throw new Rejected('prometheus_pool', {})
-  const pool = tree.pools.find(one => one.id === pool_id)
-  if (!pool) throw new Rejected('pool_elsewhere', { pool_id, load_balancer_id: tree.load_balancer.id })
-  if (pool.provisioning_status === 'PENDING_DELETE')
-    throw new Rejected('immutable', { resource: 'Pool', id: pool_id, state: pool.provisioning_status })
-  if (!pool_protocols[row.protocol].includes(pool.protocol))
-    throw new Rejected('protocol_mismatch', { listener: row.protocol, pool: pool.protocol })
 }

@@ -23,9 +23,10 @@ export const member = resource({
   singular: 'member',
   plural: 'members',
   path: 'members',
+  parent: { field: 'pool_id', of: 'pool', in_path: true },
   fields: {
     ...identity,
-    pool_id: uuid({ post: false, shown: false, of: 'pool', doc: 'The pool that it belongs to.' }),
+    pool_id: uuid({ post: false, shown: false, rendered: false, of: 'pool', doc: 'The pool that it belongs to.' }),
     admin_state_up,
     address: ip({ doc: 'Where it is.' }),
     protocol_port: integer({ min: 1, max: 65535, doc: 'The port that it answers on.' }),
@@ -45,6 +46,7 @@ export const member = resource({
     }),
     subnet_id: uuid({
       null: true,
+      rendered: false,
       of: 'subnet',
       doc: "The subnet that it is reached through; the VIP's network if none is given.",
     }),

@@ -38,9 +38,11 @@ export type StatusNode = {
   address?: string
   protocol_port?: number
   listeners?: StatusNode[]
+  l7policies?: StatusNode[]
+  rules?: StatusNode[]
   pools?: StatusNode[]
   members?: StatusNode[]
-  /** Of a monitor. */
+  /** Of a monitor or rule. */
   type?: string
   health_monitor?: StatusNode
 }
@@ -62,6 +64,14 @@ export function statusTree(tree: Tree): StatusNode {
     listeners: tree.listeners.map(listener => ({
       ...node(listener),
       pools: poolsUsed(tree, listener).map(poolNode),
+      l7policies: tree.l7policies
+        .filter(policy => policy.listener_id === listener.id)
+        .map(policy => ({
+          ...node(policy),
+          rules: tree.l7rules
+            .filter(rule => rule.l7policy_id === policy.id)
+            .map(rule => ({ ...node({ ...rule, name: '' }), type: rule.type })),
+        })),
     })),
     pools: tree.pools.map(poolNode),
   }
@@ -74,7 +84,7 @@ function monitorNode(tree: Tree, pool_id: string): Pick<StatusNode, 'health_moni
   return monitor ? { health_monitor: { ...node(monitor), type: monitor.type } } : {}
 }
 
-function node(object: TreeObject): StatusNode {
+function node(object: Omit<StatusNode, 'reason'> & { reason: string | null }): StatusNode {
   const { id, name, provisioning_status, operating_status, reason } = object
   return { id, name, provisioning_status, operating_status, ...(reason === null ? {} : { reason }) }
 }

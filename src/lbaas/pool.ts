@@ -1,9 +1,11 @@
 /** The pool: its declaration and its rules. */
 import { Rejected } from './errors.ts'
+import type { TlsFiles } from './listener.ts'
 import {
   admin_state_up,
   description,
   enumeration,
+  fact,
   identity,
   integer,
   ip,
@@ -16,6 +18,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
+import { checkPoolTls, reencrypted, type TlsTerms } from './tls.ts'
 
 export const pool = resource({
   name: 'pool',
@@ -23,6 +26,8 @@ export const pool = resource({
   singular: 'pool',
   plural: 'pools',
   path: 'pools',
+  parent: { field: 'load_balancer_id', of: 'load_balancer' },
+  nested: { members: { of: 'member', many: true }, healthmonitor: { of: 'health_monitor', many: false } },
   fields: {
     ...identity,
     description,
@@ -30,6 +35,7 @@ export const pool = resource({
       wire: 'loadbalancer_id',
       null: true,
       shown: false,
+      rendered: false,
       of: 'load_balancer',
       doc: 'The load balancer that it belongs to.',
     }),
@@ -80,6 +86,11 @@ export const pool = resource({
       },
       doc: 'How a client keeps its member.',
     }),
+    ...reencrypted,
+    tls_files: fact<TlsFiles>()({
+      state: 'fact',
+      doc: 'The files that its references to certificates became, by reference.',
+    }),
     ...lifecycle,
   },
 })
@@ -92,7 +103,8 @@ export type PoolPut = Put<typeof pool>
 export type SessionPersistence = NonNullable<Pool['session_persistence']>
 
 /** Refuses a pool whose parts do not fit together. */
-export function checkPool(row: Pool): void {
+export function checkPool(row: Pool, tls: TlsTerms): void {
+  checkPoolTls(row, tls)
   const persistence = row.session_persistence
   if (persistence === null) return
   const refuse = (detail: string) => new Rejected('persistence', { detail })

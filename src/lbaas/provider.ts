@@ -14,16 +14,20 @@ export type Provider = {
   pool_protocols: readonly Pool['protocol'][]
   lb_algorithms: readonly Pool['lb_algorithm'][]
   monitor_types: readonly HealthMonitor['type'][]
-  /** The keys that profiles of flavors may have; `values` where not any string will do. */
-  flavor_capabilities: readonly { name: string; description: string; values?: readonly string[] }[]
+  /** The keys that profiles of flavors may have, and those that profiles of availability zones may. */
+  flavor_capabilities: readonly Capability[]
+  availability_zone_capabilities: readonly Capability[]
 }
+
+/** A key of a profile. Its value is a string, one of `values` where not any will do; or a list of such. */
+export type Capability = { name: string; description: string; values?: readonly string[]; several?: boolean }
 
 /** The reference provider: haproxy in servers of the cloud. */
 export const amphora_provider: Provider = {
   name: 'amphora',
   aliases: ['octavia'],
   description: 'The reference provider: haproxy in servers of the cloud, called amphorae.',
-  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'UDP'],
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS', 'UDP'],
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP', 'UDP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT'],
@@ -36,6 +40,17 @@ export const amphora_provider: Provider = {
     },
     { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
     { name: 'amp_image_tag', description: 'The amphora image tag.' },
+  ],
+  availability_zone_capabilities: [
+    { name: 'compute_zone', description: 'The compute availability zone.' },
+    { name: 'volume_zone', description: 'The volume availability zone.' },
+    { name: 'management_network', description: 'The management network ID for the amphora.' },
+    {
+      name: 'valid_vip_networks',
+      description:
+        'List of network IDs that are allowed for VIP use. This overrides/replaces the list of allowed networks configured in `octavia.conf`.',
+      several: true,
+    },
   ],
 }
 

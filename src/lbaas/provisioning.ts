@@ -4,7 +4,7 @@ import type { LoadBalancer } from './load-balancer.ts'
 import { memberWarning } from './member.ts'
 import { settledOperating } from './operating.ts'
 import type { ProvisioningStatus } from './resource.ts'
-import { type Child, childrenOf, isMember, leaving, type Tree, type TreeObject } from './tree.ts'
+import { type Child, childrenOf, isMember, leaving, mapChildren, type Tree, type TreeObject } from './tree.ts'
 
 /** `queue`: writes are accepted while earlier ones are applied. `conflict`: upstream's 409 until they are. */
 export type Locking = 'queue' | 'conflict'
@@ -48,15 +48,10 @@ export function settle(tree: Tree, outcome: Outcome): Tree | null {
   const root_failed = outcome.failed.get(tree.load_balancer.id) ?? stuckDeletion(tree, outcome)
   const root = settledRoot(tree, outcome, root_failed)
   if (!root) return null
-  const all = <T extends Child>(objects: T[]): T[] =>
-    objects.map(one => settledChild(tree, one, outcome, root_failed)).filter(one => one !== null)
   return {
     ...tree,
     load_balancer: root,
-    listeners: all(tree.listeners),
-    pools: all(tree.pools),
-    members: all(tree.members),
-    health_monitors: all(tree.health_monitors),
+    ...mapChildren(tree, child => settledChild(tree, child, outcome, root_failed)),
   }
 }
 

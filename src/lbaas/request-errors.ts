@@ -12,6 +12,11 @@ export const request_errors = {
     octavia: [404, v => `Member ${v.id} not found.`],
     neutron: [404, 'MemberNotFoundForPool', v => `Member ${v.id} could not be found in pool ${v.pool_id}`],
   },
+  rule_not_found: {
+    rule: 'The L7 policy has no such rule.',
+    octavia: [404, v => `L7 Rule ${v.id} not found.`],
+    neutron: [404, 'RuleNotFoundForL7Policy', v => `Rule ${v.id} could not be found in l7 policy ${v.l7policy_id}.`],
+  },
   path_not_found: {
     rule: 'There is nothing at this path.',
     octavia: [404, () => 'The resource could not be found.'],
@@ -102,13 +107,18 @@ export const request_errors = {
   },
   bad_filter: {
     rule: 'There is no such field to filter by.',
-    octavia: [400, v => `Unknown argument: "${v.name}"`],
+    octavia: [400, () => 'One or more arguments are either duplicate or invalid'],
     neutron: bad(v => `['${v.name}'] is invalid attribute for filtering`),
   },
   bad_list_option: {
     rule: 'A list cannot be sorted or cut so.',
     octavia: [400, v => `Supplied ${v.option} '${v.value}' is not valid.`],
     neutron: bad(v => `Supplied ${v.option} '${v.value}' is not valid.`),
+  },
+  no_agent: {
+    rule: 'No amphora serves the load balancer yet, or any more.',
+    octavia: [404, v => `No active agent found for loadbalancer ${v.id}.`],
+    neutron: [404, 'NoActiveLbaasAgent', v => `No active agent found for loadbalancer ${v.id}.`],
   },
   busy: {
     rule: 'Other writes of the project or the load balancer did not let this one through in time; try again.',

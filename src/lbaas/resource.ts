@@ -13,14 +13,27 @@ export type Resource<F extends Fields = Fields> = {
   /** The key of a request's body, and of a list's. */
   singular: string
   plural: string
-  /** The part of the path; members hang below pools. */
+  /** The part of the path. */
   path: string
+  /** The field that tells its objects apart, and is in their paths; id unless said otherwise. */
+  key?: string
+  /** The key of a list's links where it is not the plural's. */
+  links?: string
+  /** What it belongs to, and the field that says so; `in_path`: its path lies below that of its parent. */
+  parent?: { field: string; of: TreeResource; in_path?: true }
+  /** What a POST may bring along, under these keys. */
+  nested?: Readonly<Record<string, Nested>>
   fields: F
 }
 
-export type ResourceName = TreeResource | 'amphora' | 'quota' | 'flavor' | 'flavor_profile'
+export type Nested = { of: ChildResource; many: boolean }
+
+export type ResourceName = TreeResource | 'amphora' | 'quota' | OfferedResource
+/** What administrators offer, and the profiles behind. */
+export type OfferedResource = 'flavor' | 'flavor_profile' | 'availability_zone' | 'availability_zone_profile'
 /** Those that a tenant makes, and that make up a tree. */
-export type TreeResource = 'load_balancer' | 'listener' | 'pool' | 'member' | 'health_monitor'
+export type TreeResource = 'load_balancer' | ChildResource
+export type ChildResource = 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule'
 export type Dialect = 'octavia' | 'neutron'
 export type Fields = Readonly<Record<string, Field>>
 
@@ -59,6 +72,8 @@ export type Options = {
   /** Is it in answers? Unless said otherwise: facts and what is not kept are not, all else is. Secrets never are. */
   shown?: boolean
   secret?: boolean
+  /** Does what amphorae run depend on it? True of intentions unless said otherwise. */
+  rendered?: false
   /** Does the dialect know it? True unless said otherwise. */
   octavia?: boolean
   neutron?: boolean
@@ -66,8 +81,18 @@ export type Options = {
   since?: string
   /** Is only allowed while other fields have one of these values. */
   only_for?: Readonly<Record<string, readonly string[]>>
-  /** The resource that a uuid names; an object of the tree, or of the cloud (looked up before the change). */
-  of?: ResourceName | 'subnet' | 'network' | 'port'
+  /** What a uuid or a reference names: an object of the tree, of the cloud, or of the certificate store (looked up before
+   *  the change). */
+  of?:
+    | ResourceName
+    | 'subnet'
+    | 'network'
+    | 'port'
+    | 'qos_policy'
+    | 'security_group'
+    | 'certificate'
+    | 'authority'
+    | 'revocations'
   min?: number
   max?: number
   /** Longest string, in characters. */
@@ -78,7 +103,7 @@ export type Options = {
   /** Of an enumeration; `neutron_values` where that dialect accepts fewer. */
   values?: readonly string[]
   neutron_values?: readonly string[]
-  /** Of a decimal: which numbers it may be. */
+  /** Of a number: which ones it may be. */
   one_of?: readonly number[]
   /** Of lists and maps: what each element is. Of records: their fields. */
   each?: Field
@@ -114,6 +139,22 @@ export type Put<R extends Resource> = {
   -readonly [K in keyof R['fields'] as R['fields'][K]['options'] extends { change: true } ? K : never]?: Value<
     R['fields'][K]
   >
+}
+
+/** What of a row a configuration is rendered from: its intentions, but for those that say otherwise. */
+export type Rendered<R extends Resource> = {
+  -readonly [K in keyof R['fields'] as R['fields'][K]['options'] extends
+    | { rendered: false }
+    | { state: 'request' | 'bookkeeping' | 'fact' | 'observation' }
+    ? never
+    : K]: Value<R['fields'][K]>
+}
+
+export function rendered<R extends Resource>(resource: R, row: Readonly<Record<string, unknown>>): Rendered<R> {
+  const fields = Object.entries(resource.fields).filter(
+    ([, field]) => stateOf(field) === 'intention' && field.options.rendered !== false,
+  )
+  return Object.fromEntries(fields.map(([name]) => [name, row[name] ?? null])) as Rendered<R>
 }
 
 type Value<F> = F extends Field<infer T, Options> ? T : never
@@ -194,11 +235,23 @@ export type OperatingStatus = (typeof operating_statuses)[number]
 /** What every object that a tenant makes starts with. */
 export const identity = {
   id: uuid({ post: false, doc: 'The object.' }),
-  project_id: string({ default: '', max_length: 36, doc: 'The project that it belongs to.' }),
-  name: string({ default: '', max_length: 255, change: true, doc: 'A name for people; need not be unique.' }),
+  project_id: string({ default: '', max_length: 36, rendered: false, doc: 'The project that it belongs to.' }),
+  name: string({
+    default: '',
+    max_length: 255,
+    change: true,
+    rendered: false,
+    doc: 'A name for people; need not be unique.',
+  }),
 } as const
 
-export const description = string({ default: '', max_length: 255, change: true, doc: 'A description for people.' })
+export const description = string({
+  default: '',
+  max_length: 255,
+  change: true,
+  rendered: false,
+  doc: 'A description for people.',
+})
 
 export const admin_state_up = boolean({
   default: true,
@@ -211,6 +264,7 @@ export const lifecycle = {
   tags: list({
     default: [],
     change: true,
+    rendered: false,
     neutron: false,
     since: '2.5',
     each: string({ max_length: 255, doc: 'A tag.' }),
@@ -261,6 +315,10 @@ export function accepted(field: Field, method: 'POST' | 'PUT', dialect: Dialect)
 export function shown(field: Field, dialect: Dialect): boolean {
   const by_default = stateOf(field) !== 'fact' && stateOf(field) !== 'request'
   return speaks(field, dialect) && !field.options.secret && (field.options.shown ?? by_default)
+}
+
+export function keyOf(resource: Resource): string {
+  return resource.key ?? 'id'
 }
 
 export function wireName(name: string, field: Field): string {

@@ -1,6 +1,14 @@
 /** Refusals by a rule of the domain: what does not fit into its tree, or may not be now. */
 import { alike, bad, type Entry, inNeutron, invalid } from './error-text.ts'
 
+/** The class and the words of neutron-lbaas, by ours. */
+const neutronCharacters: Readonly<Record<string, readonly [type: string, what: string]>> = {
+  key: ['L7RuleInvalidKey', 'key. See RFCs 2616, 2965, 6265, 7230'],
+  'header value': ['L7RuleInvalidHeaderValue', 'value. See RFC 7230'],
+  'comparison value': ['L7RuleInvalidHeaderValue', 'value. See RFC 7230'],
+  'cookie value': ['L7RuleInvalidCookieValue', 'value. See RFCs 2616, 2965, 6265'],
+}
+
 export const rule_errors = {
   immutable: {
     rule: 'The object, or one that it belongs to, is being deleted (or, with locking: conflict, changed).',
@@ -56,6 +64,91 @@ export const rule_errors = {
     octavia: invalid(v => String(v.detail)),
     neutron: bad(v => `Invalid input for ${v.field}. Reason: ${v.detail}`),
   },
+  l7_protocol: {
+    rule: 'Only what understands HTTP can look into requests.',
+    ...alike(
+      'HTTPBadRequest',
+      v => `L7 policies are only for listeners of protocol HTTP or TERMINATED_HTTPS, not ${v.protocol}.`,
+    ),
+  },
+  l7policy: {
+    rule: 'The arguments of an L7 policy do not fit together, or not to its action.',
+    octavia: [400, v => `Invalid L7 Policy arguments: ${v.detail}`],
+    neutron: bad(v => `Invalid L7 Policy arguments: ${v.detail}`),
+  },
+  l7policy_pool: {
+    rule: 'REDIRECT_TO_POOL needs a pool.',
+    octavia: [400, () => 'Invalid L7 Policy arguments: redirect_pool_id or redirect_pool must not be None'],
+    neutron: [
+      409,
+      'L7PolicyRedirectPoolIdMissing',
+      () => 'Redirect pool id is missing for L7 Policy with pool redirect action.',
+    ],
+  },
+  l7policy_url: {
+    rule: 'REDIRECT_TO_URL needs a URL.',
+    octavia: [400, () => 'Invalid L7 Policy arguments: redirect_url must not be None'],
+    neutron: [
+      409,
+      'L7PolicyRedirectUrlMissing',
+      () => 'Redirect URL is missing for L7 Policy with URL redirect action.',
+    ],
+  },
+  too_many_rules: {
+    rule: 'haproxy takes conditions of limited length.',
+    octavia: [409, v => `Too many rules on L7 policy ${v.id}`],
+    neutron: [409, 'TooManyL7Rules', v => `Too many rules on L7 policy ${v.id}`],
+  },
+  l7rule: {
+    rule: 'The parts of an L7 rule do not fit together.',
+    octavia: [400, v => `Error parsing L7Rule: ${v.detail}`],
+    neutron: bad(v => `Invalid input for ${v.field}. Reason: ${v.detail}.`),
+  },
+  l7rule_comparison: {
+    rule: 'Not everything can be compared in every way.',
+    octavia: invalid(() => 'Invalid L7 Rule: invalid comparison type for rule type'),
+    neutron: [400, 'L7RuleUnsupportedCompareType', v => `Unsupported compare type for rule of ${v.type} type.`],
+  },
+  l7rule_key_missing: {
+    rule: 'Rules about a header, a cookie or a field of a DN name it.',
+    octavia: invalid(() => 'Invalid L7 Rule: L7 rule type requires a key'),
+    neutron: [
+      404,
+      'L7RuleKeyMissing',
+      () => 'Rule key is missing. Key should be specified for rules of HEADER and COOKIE types.',
+    ],
+  },
+  l7rule_characters: {
+    rule: 'Keys and values are of the characters that HTTP allows there (RFC 6265, RFC 7230).',
+    octavia: invalid(v => `Invalid characters in ${v.what}`),
+    neutron: [
+      400,
+      v => neutronCharacters[String(v.what)]?.[0] ?? 'L7RuleInvalidKey',
+      v => `Invalid characters in ${neutronCharacters[String(v.what)]?.[1] ?? v.what}.`,
+    ],
+  },
+  l7rule_regex: {
+    rule: 'The value of a REGEX rule is a regular expression (PCRE).',
+    octavia: invalid(v => `Unable to parse regular expression: ${v.error}`),
+    neutron: [400, 'L7RuleInvalidRegex', v => `Unable to parse regular expression: ${v.error}.`],
+  },
+  pool_in_use: {
+    rule: 'An L7 policy sends requests to the pool; change or delete that first.',
+    octavia: [409, v => `Pool ${v.id} is in use by L7 policy ${v.l7policy_id}`],
+    neutron: [409, 'EntityInUse', v => `l7policy ${v.l7policy_id} is using this pool`],
+  },
+  unnamed_pool: {
+    rule: 'In a whole load balancer pools are referred to by their names.',
+    ...alike('HTTPBadRequest', () => 'Pools must be named when creating a fully populated loadbalancer.'),
+  },
+  pool_name_twice: {
+    rule: 'In a whole load balancer pools are referred to by their names.',
+    ...alike('HTTPBadRequest', () => 'Pool names must be unique when creating a fully populated loadbalancer.'),
+  },
+  pool_undefined: {
+    rule: 'In a whole load balancer every pool that is referred to by its name is defined in it.',
+    ...alike('HTTPBadRequest', v => `Pool '${v.name}' was referenced but no full definition was found.`),
+  },
   flavor_unknown: {
     rule: 'There is no such flavor.',
     octavia: invalid(() => 'Invalid flavor_id.'),
@@ -65,6 +158,24 @@ export const rule_errors = {
     rule: 'The flavor is of another provider than the one that the request names.',
     octavia: [400, v => `Flavor '${v.flavor}' is not compatible with provider '${v.provider}'`],
     neutron: [409, 'ProviderFlavorConflict', () => 'Cannot specify both a flavor and a provider'],
+  },
+  zone_unknown: {
+    rule: 'There is no such availability zone.',
+    ...alike('AvailabilityZoneNotFound', () => 'Invalid availability zone.'),
+  },
+  zone_provider: {
+    rule: "The availability zone is of another provider than the load balancer's.",
+    octavia: [400, v => `Availability zone '${v.zone}' is not compatible with provider '${v.provider}'`],
+    neutron: bad(v => `Availability zone '${v.zone}' is not compatible with provider '${v.provider}'`),
+  },
+  vip_network_not_allowed: {
+    rule: 'The chosen availability zone does not have the network of the VIP; its profile says which it has.',
+    ...alike('BadRequest', () => 'Supplied VIP network_id is not allowed by the configuration of this deployment.'),
+  },
+  image_not_found: {
+    rule: 'No active image carries the tag; upload one, or correct the profile.',
+    octavia: [400, v => `Failed to find an image with tag ${v.tag}.`],
+    neutron: bad(v => `Failed to find an image with tag ${v.tag}.`),
   },
   name_taken: {
     rule: 'Names of these are unique.',
@@ -122,14 +233,30 @@ export const rule_errors = {
       v => `Listener protocol ${v.listener} and pool protocol ${v.pool} are not compatible.`,
     ],
   },
-  prometheus_pool: {
-    rule: 'A PROMETHEUS listener serves metrics and has no pools.',
+  prometheus_children: {
+    rule: 'A PROMETHEUS listener serves metrics and has no pools or policies.',
     ...alike('HTTPBadRequest', () => 'Listeners of type PROMETHEUS can not have child objects.'),
   },
   no_certificate: {
     rule: 'TERMINATED_HTTPS needs a certificate.',
-    octavia: invalid(() => 'An SNI or default container reference must be provided to use TERMINATED_HTTPS protocol.'),
+    octavia: invalid(
+      v => `An SNI or default certificate container reference must be provided for ${v.protocol} protocol listeners.`,
+    ),
     neutron: [400, 'TLSDefaultContainerNotSpecified', () => 'Default TLS container was not specified'],
+  },
+  tls: {
+    rule: 'The parts of TLS do not fit together, or not to the deployment.',
+    ...alike('HTTPBadRequest', v => String(v.detail)),
+  },
+  certificate: {
+    rule: 'The certificate store has no such certificate, or not for the project, or it is none.',
+    octavia: [400, v => `Could not retrieve certificate: ['${v.ref}']`],
+    neutron: [404, 'TLSContainerNotFound', v => `TLS container ${v.ref} could not be found`],
+  },
+  certificate_invalid: {
+    rule: 'What the reference names is not what it has to be.',
+    octavia: invalid(v => `The container or secret ${v.ref} cannot be used: ${v.reason}`),
+    neutron: [400, 'TLSContainerInvalid', v => `TLS container ${v.ref} is invalid. ${v.reason}`],
   },
   persistence: {
     rule: 'The parts of session persistence do not fit together.',
@@ -155,7 +282,19 @@ export const rule_errors = {
   },
   cidr_family: {
     rule: "allowed_cidrs must be of the VIP's family.",
-    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
+    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with all VIPs [${v.vips}] IP version.`),
+  },
+  cidrs_and_groups: {
+    rule: "A tenant's own security groups say who may reach the VIP; allowed_cidrs would say it too.",
+    ...alike('HTTPBadRequest', () => 'Allowed CIDRs are not allowed when using custom VIP Security Groups.'),
+  },
+  twin_subnets: {
+    rule: 'A load balancer has one address of each subnet.',
+    ...alike('HTTPBadRequest', () => 'Duplicate VIP subnet(s) specified. Only one IP can be bound per subnet.'),
+  },
+  vip_networks: {
+    rule: 'All addresses of a load balancer are on one network.',
+    ...alike('HTTPBadRequest', () => 'All VIP subnets must belong to the same network.'),
   },
   no_vip: {
     rule: 'A load balancer needs to be told where its VIP is to be.',

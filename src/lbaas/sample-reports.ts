@@ -4,7 +4,7 @@ import { fold, seenIn, type Witness } from './fold.ts'
 import { settle } from './provisioning.ts'
 import type { OperatingStatus } from './resource.ts'
 import { applied, creates, sampleId, sampleTree } from './sample.ts'
-import type { Tree } from './tree.ts'
+import { mapChildren, type Tree } from './tree.ts'
 
 export const [lb, listener, pool, member, other] = [1, 2, 3, 4, 5].map(sampleId) as [
   string,
@@ -56,15 +56,11 @@ export function folded(of: Tree, ...witnesses: Witness[]): Record<string, Operat
 }
 
 export function having(of: Tree, id: string, fields: object): Tree {
-  const all = <T extends { id: string }>(rows: T[]) => rows.map(row => (row.id === id ? { ...row, ...fields } : row))
   return {
     ...of,
+    ...mapChildren(of, child => (child.id === id ? { ...child, ...fields } : child)),
     load_balancer: id === lb ? { ...of.load_balancer, ...fields } : of.load_balancer,
-    listeners: all(of.listeners),
-    pools: all(of.pools),
-    members: all(of.members),
-    amphorae: all(of.amphorae),
-    health_monitors: all(of.health_monitors),
+    amphorae: of.amphorae.map(row => (row.id === id ? { ...row, ...fields } : row)),
   }
 }
 

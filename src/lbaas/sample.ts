@@ -2,11 +2,14 @@
 import { change, type Request, type Terms } from './change.ts'
 import { checkFields } from './check.ts'
 import { type HealthMonitorPost, healthMonitor } from './health-monitor.ts'
+import { type L7PolicyPost, l7policy } from './l7-policy.ts'
+import { type L7RulePost, l7rule } from './l7-rule.ts'
 import { type ListenerPost, listener } from './listener.ts'
 import { type LoadBalancerPost, loadBalancer, type Vip } from './load-balancer.ts'
 import { type MemberPost, type MemberSubnet, member } from './member.ts'
 import { type PoolPost, pool } from './pool.ts'
 import type { Resource } from './resource.ts'
+import { usual_tls } from './tls.ts'
 import type { Tree } from './tree.ts'
 
 /** The n-th id: readable, and a uuid. */
@@ -23,6 +26,7 @@ export const sample_vip: Vip = {
   network_id: sampleId(9003),
   subnet_cidr: '10.0.0.0/24',
   gateway: '10.0.0.1',
+  additional: [],
   owned: true,
 }
 
@@ -30,7 +34,8 @@ export const sample_subnet: MemberSubnet = { network_id: sample_vip.network_id, 
 
 export function sampleTerms(n: number, terms: Partial<Terms> = {}): Terms {
   const now = new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString()
-  return { now, id: sampleId(n), locking: 'queue', reserved_ips: ['169.254.169.254'], ping_allowed: true, ...terms }
+  const reserved_ips = ['169.254.169.254']
+  return { now, id: sampleId(n), locking: 'queue', reserved_ips, ping_allowed: true, tls: usual_tls, ...terms }
 }
 
 export const creates = {
@@ -65,7 +70,7 @@ export const creates = {
   member: (pool_id: string, body: object = {}, subnet: MemberSubnet | null = sample_subnet): Request => ({
     verb: 'create',
     resource: 'member',
-    pool_id,
+    parent_id: pool_id,
     fields: fields<MemberPost>(member, {
       address: '10.0.0.21',
       protocol_port: 80,
@@ -86,6 +91,17 @@ export const creates = {
       max_retries: 2,
       ...body,
     }),
+  }),
+  policy: (listener_id: string, body: object = {}): Request => ({
+    verb: 'create',
+    resource: 'l7policy',
+    fields: fields<L7PolicyPost>(l7policy, { listener_id, name: 'policy1', action: 'REJECT', ...body }),
+  }),
+  rule: (l7policy_id: string, body: object = {}): Request => ({
+    verb: 'create',
+    resource: 'l7rule',
+    parent_id: l7policy_id,
+    fields: fields<L7RulePost>(l7rule, { type: 'PATH', compare_type: 'STARTS_WITH', value: '/old', ...body }),
   }),
 }
 

@@ -1,10 +1,11 @@
 /** The cloud told to misbehave: rules that hang, lose, delay or refuse what is asked, and hosts that are dead. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { type ServiceName, serviceNames } from './service.ts'
 
 export type FaultRule = {
   id: string
   /** Which requests it meets; what is not given is any. */
-  service?: 'identity' | 'image' | 'compute' | 'network'
+  service?: ServiceName
   method?: string
   /** Regular expression on the path. */
   path?: string
@@ -90,7 +91,7 @@ export class Faults {
   }
 
   /** Lets the rules act on all requests to the service's routes that are added after this. */
-  watch(app: FastifyInstance, service: NonNullable<FaultRule['service']>): void {
+  watch(app: FastifyInstance, service: ServiceName): void {
     const lost = new WeakSet<FastifyRequest>()
     const watched = new WeakSet<RouteHandlerMethod>()
     app.addHook('onRoute', route => {
@@ -170,8 +171,8 @@ function checked(wish: unknown): Omit<FaultRule, 'id' | 'met' | 'since_ms' | 'ti
   const strange = Object.keys(rest)
   if (strange.length > 0) throw new Error(`it has no ${strange.join(', ')}`)
   if (!actions.includes(action as FaultRule['action'])) throw new Error(`action is one of ${actions.join(', ')}`)
-  if (service !== undefined && !['identity', 'image', 'compute', 'network'].includes(String(service)))
-    throw new Error('service is one of identity, image, compute, network')
+  if (service !== undefined && !serviceNames.includes(service as ServiceName))
+    throw new Error(`service is one of ${serviceNames.join(', ')}`)
   if (action === 'dead_host' && typeof host !== 'string') throw new Error('a dead_host needs its host')
   for (const [name, value] of Object.entries({ method, path, host }))
     if (value !== undefined && typeof value !== 'string') throw new Error(`${name} is a text`)

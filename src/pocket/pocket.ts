@@ -1,6 +1,7 @@
-/** The pocket cloud: Keystone, Glance, Neutron and Nova on one machine, as if it were somebody else's. */
+/** The pocket cloud: Keystone, Glance, Neutron, Nova and Barbican on one machine, as if it were somebody else's. */
 import fs from 'node:fs'
 import path from 'node:path'
+import { barbican } from './barbican/barbican.ts'
 import type { Fabric } from './fabric/fabric.ts'
 import { Faults } from './faults.ts'
 import { glance } from './glance/glance.ts'
@@ -14,7 +15,7 @@ import type { Server } from './nova/documents.ts'
 import { Machines } from './nova/machines.ts'
 import { nova } from './nova/nova.ts'
 import { type Passwords, seed } from './seed.ts'
-import { type Listen, listenOn } from './service.ts'
+import { type Listen, listenOn, type ServiceName } from './service.ts'
 import { Store } from './store.ts'
 
 export type PocketOptions = {
@@ -23,8 +24,8 @@ export type PocketOptions = {
   /** Where images lie. */
   state_dir: string
   /** http://host:port of each service, as the catalogue names them. */
-  endpoints: { identity: string; image: string; compute: string; network: string; load_balancer: string | null }
-  listen: Record<'identity' | 'image' | 'compute' | 'network', Listen[]>
+  endpoints: Record<ServiceName, string> & { load_balancer: string | null }
+  listen: Record<ServiceName, Listen[]>
   /** Where Neutron forwards requests below /v2.0/lbaas; null: nowhere. */
   lbaas_url: string | null
   passwords: Passwords
@@ -50,6 +51,7 @@ export async function startPocket(options: PocketOptions): Promise<{ close: () =
     image: { name: 'glance', url: endpoints.image },
     network: { name: 'neutron', url: endpoints.network },
     compute: { name: 'nova', url: `${endpoints.compute}/v2.1` },
+    'key-manager': { name: 'barbican', url: endpoints.key_manager },
     ...(endpoints.load_balancer && { 'load-balancer': { name: 'octavia', url: endpoints.load_balancer } }),
   }
   await Promise.all(store.all<Network>('network').map(network => fabric.ensureNetwork(network.id)))
@@ -62,6 +64,7 @@ export async function startPocket(options: PocketOptions): Promise<{ close: () =
       options.listen.network,
     ),
     listenOn(nova({ store, fabric, ports, machines, url: endpoints.compute }, shared), options.listen.compute),
+    listenOn(barbican(store, endpoints.key_manager, shared), options.listen.key_manager),
   ])
   const resumed = machines
     .resume()

@@ -28,6 +28,8 @@ export async function seed(store: Store, passwords: Passwords): Promise<void> {
       'reader',
       'service',
       'creator',
+      'observer',
+      'key-manager:service-admin',
       'load-balancer_member',
       'load-balancer_observer',
       'load-balancer_global_observer',

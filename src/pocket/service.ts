@@ -1,8 +1,12 @@
-/** What the cloud's four web services share: sockets, request ids, tokens, bodies, and errors in each one's own form. */
+/** What the cloud's web services share: sockets, request ids, tokens, bodies, and errors in each one's own form. */
 import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Faults } from './faults.ts'
 import type { Identity, Tokens } from './keystone/tokens.ts'
+
+/** The cloud's services, as its options, ports and faults name them. */
+export type ServiceName = (typeof serviceNames)[number]
+export const serviceNames = ['identity', 'image', 'compute', 'network', 'key_manager'] as const
 
 export type Listen = { fd?: number; host?: string; port?: number }
 
@@ -27,7 +31,7 @@ export type RefusalForm = (refusal: Refusal) => { type: string; body: string }
 export type SharedOptions = Pick<ServiceOptions, 'tokens' | 'faults' | 'log'>
 
 export type ServiceOptions = {
-  name: 'identity' | 'image' | 'compute' | 'network'
+  name: ServiceName
   /** Headers that carry the request's id. */
   request_id_headers: string[]
   form: RefusalForm
@@ -134,8 +138,10 @@ export const statusTitles: Record<number, string> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  406: 'Not Acceptable',
   409: 'Conflict',
   413: 'Request Entity Too Large',
+  415: 'Unsupported Media Type',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 }

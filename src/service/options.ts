@@ -3,6 +3,9 @@ import fs from 'node:fs'
 import { parse } from 'smol-toml'
 import { Secret } from './secret.ts'
 
+const tls_versions = ['SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+const alpn_names = ['h2', 'http/1.1', 'http/1.0'] as const
+
 /** The options, by section, under the names that octavia.conf gives them where it has them. */
 export const declarations = {
   database: {
@@ -34,7 +37,19 @@ export const declarations = {
       'queue accepts writes while an earlier one is applied; conflict answers 409.',
     ),
     allow_ping_health_monitors: flag(true, 'Whether members may be asked by an echo (type PING).'),
+    allow_tls_terminated_listeners: flag(true, 'Whether listeners may terminate TLS.'),
+    minimum_tls_version: choice(['', ...tls_versions], '', 'The oldest version that may be asked for; empty: any.'),
+    tls_cipher_prohibit_list: list(null, [], 'Ciphers that may not be asked for.'),
+    default_listener_ciphers: text('', "Of listeners that name none, in OpenSSL's notation; empty: a broad list."),
+    default_listener_tls_versions: list(tls_versions, ['TLSv1.2', 'TLSv1.3'], 'Of listeners that name none.'),
+    default_listener_alpn_protocols: list(alpn_names, alpn_names, 'Of listeners that name none.'),
+    default_pool_ciphers: text('', "Of pools that name none, in OpenSSL's notation; empty: a broad list."),
+    default_pool_tls_versions: list(tls_versions, ['TLSv1.2', 'TLSv1.3'], 'Of pools that name none.'),
+    default_pool_alpn_protocols: list(alpn_names, alpn_names, 'Of pools that name none.'),
     pagination_max_limit: number(1000, 1, 100_000, 'The most rows that one page of a list has.'),
+  },
+  oslo_policy: {
+    policy_file: text('', "File: who may, in oslo.policy's YAML, over the defaults; empty: the defaults alone."),
   },
   quotas: {
     default_load_balancer_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
@@ -42,6 +57,8 @@ export const declarations = {
     default_pool_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_member_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_health_monitor_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_l7policy_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
+    default_l7rule_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
   },
   controller_worker: {
     amp_image_tag: text('amphora', 'Amphorae boot from the newest active image that carries this tag.'),
@@ -135,7 +152,19 @@ export const declarations = {
     ca_private_key: text('', 'File: its key.'),
     client_ca: text('', "File: the CA that signed the controller's certificate; amphorae accept no other."),
     client_cert: text('', "File: the controller's certificate and key."),
+    server_certs_key_passphrase: secret(
+      "Seals the keys of tenants' certificates in the database: a long random text, the same for all.",
+    ),
     cert_validity_time: number(2_592_000, 60, 1e9, 'Seconds that an amphora’s certificate is valid.'),
+    certificate_store: choice(
+      ['barbican', 'local'],
+      'barbican',
+      "Where tenants' certificates lie: in the cloud's key manager, or in a folder of this machine.",
+    ),
+    storage_path: text(
+      '/var/lib/octavia/certificates/',
+      'That folder, for local: REF.crt, REF.key and, where there are, REF.int and REF.pass.',
+    ),
   },
 } as const satisfies Record<
   string,
@@ -215,6 +244,23 @@ function choice<const C extends string>(choices: readonly C[], preset: NoInfer<C
     const found = choices.find(c => c === value)
     if (found !== undefined) return found
     throw new OptionsError(`${name} must be one of ${choices.join(', ')}, not ${String(value)}`)
+  }
+  return { preset, doc, read }
+}
+
+/** Written as a list, or as one text with commas or colons between. */
+function list<const C extends string>(
+  choices: readonly C[] | null,
+  preset: readonly NoInfer<C>[],
+  doc: string,
+): OptionDeclaration<readonly C[]> {
+  const read = (value: unknown, name: string) => {
+    const words = typeof value === 'string' ? value.split(/[,:]/).map(word => word.trim()) : value
+    if (!Array.isArray(words)) throw new OptionsError(`${name} must be a list`)
+    const found = words.filter(word => word !== '')
+    const wrong = found.find(word => typeof word !== 'string' || (choices && !choices.includes(word as C)))
+    if (wrong === undefined) return found as C[]
+    throw new OptionsError(`${name} must be of ${choices?.join(', ') ?? 'texts'}, not ${String(wrong)}`)
   }
   return { preset, doc, read }
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { testDatabase } from '../../test/postgres.ts'
 import { change } from '../lbaas/change.ts'
 import { sample_vip } from '../lbaas/sample.ts'
+import { usual_tls } from '../lbaas/tls.ts'
 import { ClaimLost, claimNext, fence, release, renew, wake } from './claims.ts'
 import { migrate } from './migrations.ts'
 import { transaction } from './transaction.ts'
@@ -33,6 +34,10 @@ beforeEach(async () => {
         vip_subnet_id: null,
         vip_network_id: ids[0]!,
         flavor_id: null,
+        additional_vips: [],
+        vip_qos_policy_id: null,
+        vip_sg_ids: [],
+        availability_zone: null,
         tags: [],
       }
       const terms = {
@@ -41,6 +46,7 @@ beforeEach(async () => {
         locking: 'queue' as const,
         reserved_ips: [],
         ping_allowed: true,
+        tls: usual_tls,
       }
       const vip = { ...sample_vip, port_id: id }
       await trees.save(

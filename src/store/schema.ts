@@ -1,28 +1,11 @@
 /** The tables as the declarations have them: columns, their types, and rows in both directions. */
-import { amphora } from '../lbaas/amphora.ts'
-import { flavor, flavorProfile } from '../lbaas/flavor.ts'
-import { healthMonitor } from '../lbaas/health-monitor.ts'
-import { listener } from '../lbaas/listener.ts'
-import { loadBalancer } from '../lbaas/load-balancer.ts'
-import { member } from '../lbaas/member.ts'
-import { pool } from '../lbaas/pool.ts'
-import { quota } from '../lbaas/quota.ts'
-import { type Field, type FieldKind, type Resource, type ResourceName, stateOf } from '../lbaas/resource.ts'
+import { declarations } from '../lbaas/declarations.ts'
+import { type Field, type FieldKind, type Resource, stateOf, type TreeResource } from '../lbaas/resource.ts'
 
 export type Column = { name: string; type: string; nullable: boolean; field: Field }
 
-/** Every resource that has a table, under its name. */
-export const tables: Readonly<Record<ResourceName, Resource>> = {
-  load_balancer: loadBalancer,
-  listener,
-  pool,
-  member,
-  health_monitor: healthMonitor,
-  amphora,
-  quota,
-  flavor,
-  flavor_profile: flavorProfile,
-}
+/** Every resource has a table, under its name. */
+export const tables = declarations
 
 const pg_types: Readonly<Record<FieldKind, string>> = {
   string: 'text',
@@ -58,6 +41,18 @@ export function selected(resource: Resource, alias: string): string {
   return columnsOf(resource)
     .map(({ name }) => `${alias}.${name}`)
     .join(', ')
+}
+
+/** The rows `o` of a tree's resource joined up to their load balancer, and the expression that is its id. */
+export function upToRoot(resource: TreeResource): { from: string; load_balancer_id: string } {
+  let from = `lbaas.${resource} o`
+  let alias = 'o'
+  for (let { parent } = tables[resource]; parent && parent.of !== 'load_balancer'; { parent } = tables[parent.of]) {
+    const above = `o_${parent.of}`
+    from += ` join lbaas.${parent.of} ${above} on ${above}.id = ${alias}.${parent.field}`
+    alias = above
+  }
+  return { from, load_balancer_id: resource === 'load_balancer' ? 'o.id' : `${alias}.load_balancer_id` }
 }
 
 /** A row as PostgreSQL gives it, as a row of the domain: instants as text. */

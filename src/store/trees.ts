@@ -1,15 +1,11 @@
 /** Trees: rows in, trees out; the difference of two trees, written. */
 import type pg from 'pg'
 import type { Amphora } from '../lbaas/amphora.ts'
-import type { HealthMonitor } from '../lbaas/health-monitor.ts'
-import type { Listener } from '../lbaas/listener.ts'
 import type { LoadBalancer } from '../lbaas/load-balancer.ts'
-import type { Member } from '../lbaas/member.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import type { Pool } from '../lbaas/pool.ts'
-import type { OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
-import type { Tree } from '../lbaas/tree.ts'
-import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import type { ChildResource, OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
+import { collections, type Tree } from '../lbaas/tree.ts'
+import { columnsOf, fromDatabase, selected, tables, upToRoot } from './schema.ts'
 import { forget as forgetAmphorae } from './spares.ts'
 import { type Tx, transaction } from './transaction.ts'
 
@@ -36,16 +32,12 @@ export async function ownerOf(
   resource: TreeResource,
   id: string,
 ): Promise<{ load_balancer_id: string; project_id: string } | null> {
-  const joins: Record<TreeResource, string> = {
-    load_balancer: 'lbaas.load_balancer lb where lb.id = $1',
-    listener: 'lbaas.listener o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
-    pool: 'lbaas.pool o join lbaas.load_balancer lb on lb.id = o.load_balancer_id where o.id = $1',
-    member: `lbaas.member o join lbaas.pool p on p.id = o.pool_id
-             join lbaas.load_balancer lb on lb.id = p.load_balancer_id where o.id = $1`,
-    health_monitor: `lbaas.health_monitor o join lbaas.pool p on p.id = o.pool_id
-                     join lbaas.load_balancer lb on lb.id = p.load_balancer_id where o.id = $1`,
-  }
-  const { rows } = await db.query(`select lb.id as load_balancer_id, lb.project_id from ${joins[resource]}`, [id])
+  const { from, load_balancer_id } = upToRoot(resource)
+  const { rows } = await db.query(
+    `select lb.id as load_balancer_id, lb.project_id
+       from ${from} join lbaas.load_balancer lb on lb.id = ${load_balancer_id} where o.id = $1`,
+    [id],
+  )
   return rows[0] ?? null
 }
 
@@ -63,20 +55,19 @@ export async function save(tx: Tx, before: Tree | null, after: Tree | null): Pro
   for (const name of order.toReversed()) await deleteRows(tx, tables[name], was[name], is[name])
 }
 
-const order = ['load_balancer', 'pool', 'listener', 'member', 'health_monitor', 'amphora'] as const
+type Name = TreeResource | 'amphora'
 type AnyRow = { id: string; operating_status?: OperatingStatus; status?: string }
-type Rows = Record<(typeof order)[number], AnyRow[]>
+type Rows = Record<Name, AnyRow[]>
+
+/** Parents before what belongs to them. */
+const children = Object.keys(collections) as ChildResource[]
+const order: Name[] = ['load_balancer', ...children, 'amphora']
 
 function rowsOf(tree: Tree | null): Rows {
-  if (!tree) return { load_balancer: [], pool: [], listener: [], member: [], health_monitor: [], amphora: [] }
-  return {
-    load_balancer: [tree.load_balancer],
-    pool: tree.pools,
-    listener: tree.listeners,
-    member: tree.members,
-    health_monitor: tree.health_monitors,
-    amphora: tree.amphorae,
-  }
+  const rows = Object.fromEntries(order.map((name): [Name, AnyRow[]] => [name, []])) as Rows
+  if (!tree) return rows
+  for (const name of children) rows[name] = tree[collections[name]]
+  return { ...rows, load_balancer: [tree.load_balancer], amphora: tree.amphorae }
 }
 
 async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
@@ -99,40 +90,40 @@ async function loadAll(tx: Tx, load_balancer_ids: readonly string[], lock: strin
     [ids],
   )
   const operating = new Map(observed.rows.map(row => [row.object_id, row.operating_status]))
-  /** The rows of a table, by load balancer. */
-  const rowsBy = async <T extends { id: string }>(name: Exclude<(typeof order)[number], 'load_balancer'>) => {
-    const of_pool = name === 'member' || name === 'health_monitor'
-    const { rows } = await tx.query(
-      `select ${selected(tables[name], 'o')}, ${of_pool ? 'p' : 'o'}.load_balancer_id as of_load_balancer
-         from lbaas.${name} o ${of_pool ? 'join lbaas.pool p on p.id = o.pool_id' : ''}
-        where ${of_pool ? 'p' : 'o'}.load_balancer_id = any($1) order by o.created_at, o.id`,
-      [ids],
-    )
-    const grouped = Map.groupBy(rows, row => row.of_load_balancer as string)
-    return (id: string): T[] =>
-      (grouped.get(id) ?? []).map(({ of_load_balancer: _, ...row }) => {
-        const own = fromDatabase<T>(row)
-        return name === 'amphora' ? own : { ...own, operating_status: operating.get(own.id) ?? initialOperating(name) }
-      })
-  }
-  const listeners = await rowsBy<Listener>('listener')
-  const pools = await rowsBy<Pool>('pool')
-  const members = await rowsBy<Member>('member')
-  const health_monitors = await rowsBy<HealthMonitor>('health_monitor')
-  const amphorae = await rowsBy<Amphora>('amphora')
+  const empty = (): Omit<Tree, 'load_balancer'> => ({
+    ...{ listeners: [], pools: [], members: [], health_monitors: [], l7policies: [], l7rules: [] },
+    amphorae: [],
+  })
   for (const row of roots.rows) {
     const root = fromDatabase<LoadBalancer>(row)
-    const { id } = root
-    trees.set(id, {
-      load_balancer: { ...root, operating_status: operating.get(id) ?? initialOperating('load_balancer') },
-      listeners: listeners(id),
-      pools: pools(id),
-      members: members(id),
-      health_monitors: health_monitors(id),
-      amphorae: amphorae(id),
-    })
+    const operating_status = operating.get(root.id) ?? initialOperating('load_balancer')
+    trees.set(root.id, { load_balancer: { ...root, operating_status }, ...empty() })
   }
+  for (const name of children)
+    await eachRow(tx, name, ids, (of, row) => {
+      const operating_status = operating.get(row.id) ?? initialOperating(name)
+      const rows: object[] = trees.get(of)![collections[name]]
+      rows.push({ ...row, operating_status })
+    })
+  await eachRow(tx, 'amphora', ids, (of, row) => trees.get(of)!.amphorae.push(row as Amphora))
   return trees
+}
+
+/** The rows of a table with the load balancers that they are of, the oldest first. */
+async function eachRow(
+  tx: Tx,
+  name: ChildResource | 'amphora',
+  ids: readonly string[],
+  take: (load_balancer_id: string, row: AnyRow) => void,
+): Promise<void> {
+  const { from, load_balancer_id } =
+    name === 'amphora' ? { from: 'lbaas.amphora o', load_balancer_id: 'o.load_balancer_id' } : upToRoot(name)
+  const { rows } = await tx.query(
+    `select ${selected(tables[name], 'o')}, ${load_balancer_id} as of_load_balancer
+       from ${from} where ${load_balancer_id} = any($1) order by o.created_at, o.id`,
+    [ids],
+  )
+  for (const { of_load_balancer, ...row } of rows) take(of_load_balancer, fromDatabase<AnyRow>(row))
 }
 
 async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
@@ -192,13 +183,7 @@ async function watch(tx: Tx, before: AnyRow[], after: AnyRow[]): Promise<void> {
 
 /** Only what this change makes of a status is written; what health reported meanwhile about others stays. */
 async function saveOperating(tx: Tx, load_balancer_id: string, before: Rows, after: Rows): Promise<void> {
-  const all = (rows: Rows) => [
-    ...rows.load_balancer,
-    ...rows.pool,
-    ...rows.listener,
-    ...rows.member,
-    ...rows.health_monitor,
-  ]
+  const all = (rows: Rows) => (['load_balancer', ...children] as const).flatMap(name => rows[name])
   const was = new Map(all(before).map(row => [row.id, row.operating_status]))
   const changed = all(after).filter(row => was.get(row.id) !== row.operating_status)
   if (changed.length)

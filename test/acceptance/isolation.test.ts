@@ -93,7 +93,7 @@ describe('a server with root inside it', () => {
 
   test('on lb-mgmt-net it reaches the controllers on the heartbeat port alone', async () => {
     const controller = await controllerAddress()
-    const ports = [22, 80, 5000, 5555, 8774, 9292, 9696, 9876, 9877]
+    const ports = [22, 80, 5000, 5555, 8774, 9292, 9311, 9696, 9876, 9877]
     const probe = `#!/bin/sh
 for port in ${ports.join(' ')}; do
   if curl -sS --max-time 1 "http://${controller}:$port/" >/dev/null 2>/tmp/e; then echo "PROBED $port open"

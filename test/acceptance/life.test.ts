@@ -39,7 +39,7 @@ describe('stacks', () => {
     await first.up()
     const two = await second.up()
     const one = await first.status()
-    expect(new Set([...Object.values(one.endpoints), ...Object.values(two.endpoints)]).size).toBe(10)
+    expect(new Set([...Object.values(one.endpoints), ...Object.values(two.endpoints)]).size).toBe(12)
     expect(second.output).toMatch(/is taken; using/)
     expect(await answers(first)).toMatch(/^hello from web/)
     expect(await answers(second)).toMatch(/^hello from web/)

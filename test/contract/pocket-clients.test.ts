@@ -8,7 +8,8 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { testDatabase } from '../postgres.ts'
-import { PocketStack, passwords } from './pocket-stack.ts'
+import { genuine } from './genuine.ts'
+import { PocketStack } from './pocket-stack.ts'
 
 const run = promisify(execFile)
 // A client takes seconds to start, and many of them on a busy machine.
@@ -43,29 +44,7 @@ afterAll(async () => {
   balancer?.close()
 })
 
-/** Runs a client as that user, with nothing of this machine's own settings. */
-async function client(user: 'admin' | 'demo', argv: string[]): Promise<string> {
-  const env = {
-    PATH: '/usr/bin:/bin',
-    HOME: os.tmpdir(),
-    LANG: 'C.UTF-8',
-    PYTHONWARNINGS: 'ignore',
-    OS_AUTH_URL: `${stack.endpoints.identity}/v3`,
-    OS_USERNAME: user,
-    OS_PASSWORD: passwords[user],
-    OS_PROJECT_NAME: user,
-    OS_USER_DOMAIN_NAME: 'Default',
-    OS_PROJECT_DOMAIN_NAME: 'Default',
-    OS_IDENTITY_API_VERSION: '3',
-    OS_REGION_NAME: 'RegionOne',
-  }
-  try {
-    return (await run(`/usr/bin/${argv[0]}`, argv.slice(1), { env, timeout: 120_000 })).stdout
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: string; stderr: string }
-    throw new Error(`${argv.join(' ')}: ${stderr || stdout}`)
-  }
-}
+const client = (user: 'admin' | 'demo', argv: string[]) => genuine(stack, user, argv)
 
 async function json<T>(user: 'admin' | 'demo', argv: string[]): Promise<T> {
   return JSON.parse(await client(user, [...argv, '-f', 'json'])) as T

@@ -1,7 +1,8 @@
 /** What a tenant may not: see or change what is another's, say what only administrators may, or reach the machine. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ServiceName } from '../../src/pocket/service.ts'
 import { testDatabase } from '../postgres.ts'
-import { PocketStack, type ServiceName, until } from './pocket-stack.ts'
+import { PocketStack, until } from './pocket-stack.ts'
 
 const database = testDatabase()
 let stack: PocketStack

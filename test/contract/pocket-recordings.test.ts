@@ -27,6 +27,7 @@ const order: [recording: Recording, before: number][] = [
   ['nova', 72],
   ['neutron', 95],
   ['nova', 104],
+  ['barbican', 39],
 ]
 
 beforeAll(async () => {
@@ -169,6 +170,11 @@ async function prepare(stack: PocketStack, replay: Replay): Promise<void> {
   })
   const image_id = (image.body as { id: string }).id
   replay.bind('4b8550a1-710e-4453-a282-64baa0345203', image_id)
+  // left there by earlier runs, before the recording
+  for (let n = 0; n < 4; n++) {
+    const secret = { name: 'pass', secret_type: 'passphrase', payload: 'secret', payload_content_type: 'text/plain' }
+    expect((await stack.as('demo', 'key_manager', 'POST', '/v1/secrets', secret)).status).toBe(201)
+  }
   const upload = await stack.send('image', 'PUT', `/v2/images/${image_id}/file`, {
     headers: { 'x-auth-token': await stack.token('octavia'), 'content-type': 'application/octet-stream' },
     body: new Uint8Array(4096),

@@ -5,9 +5,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { request } from 'undici'
 import { startPocket } from '../../src/pocket/pocket.ts'
+import { type ServiceName, serviceNames } from '../../src/pocket/service.ts'
 import { StillFabric } from './still-fabric.ts'
 
-export type ServiceName = 'identity' | 'image' | 'compute' | 'network'
 export type Answer = { status: number; headers: Record<string, string>; body: unknown; text: string }
 
 export const passwords = { admin: 'admin-secret', demo: 'demo', service: 'octavia' }
@@ -28,14 +28,16 @@ export class PocketStack {
     this.#database_url = database_url
     this.#lbaas_url = lbaas_url
     this.#state_dir = fs.mkdtempSync(path.join(os.tmpdir(), 'pocket-'))
-    const [identity, image, compute, network] = ports as [number, number, number, number]
-    this.#ports = { identity, image, compute, network }
+    this.#ports = Object.fromEntries(serviceNames.map((name, index) => [name, ports[index]])) as Record<
+      ServiceName,
+      number
+    >
     const entries = Object.entries(this.#ports).map(([name, port]) => [name, `http://127.0.0.1:${port}`])
     this.endpoints = Object.fromEntries(entries)
   }
 
   static async start(database_url: string, lbaas_url: string | null = null): Promise<PocketStack> {
-    const stack = new PocketStack(database_url, lbaas_url, await freePorts(4))
+    const stack = new PocketStack(database_url, lbaas_url, await freePorts(serviceNames.length))
     await stack.start()
     return stack
   }

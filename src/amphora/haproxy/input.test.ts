@@ -104,6 +104,7 @@ describe('peers', () => {
 
 test('a monitor is its pool’s, unless it is on its way out', () => {
   const monitor = {
+    id: sampleId(8),
     pool_id: sampleId(3),
     provisioning_status: 'ACTIVE',
     admin_state_up: true,

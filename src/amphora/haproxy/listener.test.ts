@@ -1,36 +1,35 @@
 /** The rendering of a listener: a golden file per branch, each of which haproxy accepts. UPDATE_GOLDEN=1 writes them. */
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { usual_tls } from '../../lbaas/tls.ts'
 import { digestOf } from '../digest.ts'
+import type { L7PolicyInput, L7RuleInput } from './l7.ts'
 import { words } from './language.ts'
 import { type ListenerInput, type MemberInput, type PeersInput, type PoolInput, renderListener } from './listener.ts'
 import type { MonitorInput } from './monitor.ts'
+import {
+  type Change,
+  listenerSample,
+  memberSample,
+  monitorSample,
+  policySample,
+  poolSample,
+  ruleSample,
+} from './sample.ts'
+import type { ListenerFiles } from './tls.ts'
 
-const member = (n: number, change: Partial<MemberInput> = {}): MemberInput => ({
-  id: `00000000-0000-4000-8000-00000000000${n}`,
-  admin_state_up: true,
-  address: `10.0.0.${10 + n}`,
-  protocol_port: 80,
-  weight: 1,
-  backup: false,
-  ...change,
-})
+const member = (n: number, change: Change<MemberInput> = {}): MemberInput =>
+  memberSample({ id: `00000000-0000-4000-8000-00000000000${n}`, address: `10.0.0.${10 + n}`, ...change })
 
-const pool = (change: Partial<PoolInput> = {}): PoolInput => ({
-  id: 'aaaaaaaa-0000-4000-8000-000000000001',
-  admin_state_up: true,
-  protocol: 'HTTP',
-  lb_algorithm: 'ROUND_ROBIN',
-  session_persistence: null,
-  members: [member(1), member(2)],
-  ...change,
-})
+const pool = (change: Change<PoolInput> = {}): PoolInput =>
+  poolSample({ id: 'aaaaaaaa-0000-4000-8000-000000000001', members: [member(1), member(2)], ...change })
 
 const input = (
-  listener: Partial<ListenerInput['listener']> = {},
+  listener: Change<ListenerInput['listener']> = {},
   default_pool: PoolInput | null = pool(),
   load_balancer: Partial<ListenerInput['load_balancer']> = {},
 ): ListenerInput => ({
@@ -41,40 +40,14 @@ const input = (
     admin_state_up: true,
     ...load_balancer,
   },
-  listener: {
-    id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae',
-    admin_state_up: true,
-    protocol: 'HTTP',
-    protocol_port: 80,
-    connection_limit: -1,
-    insert_headers: {},
-    allowed_cidrs: null,
-    timeout_client_data: 50_000,
-    timeout_member_connect: 5_000,
-    timeout_member_data: 50_000,
-    timeout_tcp_inspect: 0,
-    ...listener,
-  },
+  listener: listenerSample({ id: '57865deb-b8b6-45bc-a2d2-d231c7e011ae', ...listener }),
   default_pool,
 })
 
-const monitor = (type: string, change: Partial<MonitorInput> = {}): PoolInput =>
-  pool({
-    health_monitor: {
-      admin_state_up: true,
-      type,
-      delay: 5,
-      timeout: 2,
-      max_retries: 2,
-      max_retries_down: 3,
-      http_method: type.startsWith('HTTP') ? 'GET' : null,
-      url_path: type.startsWith('HTTP') ? '/' : null,
-      expected_codes: type.startsWith('HTTP') ? '200' : null,
-      domain_name: null,
-      http_version: null,
-      ...change,
-    },
-  })
+const monitor = (type: string, change: Change<MonitorInput> = {}): PoolInput => {
+  const http = type.startsWith('HTTP') ? { http_method: 'GET', url_path: '/', expected_codes: '200' } : {}
+  return pool({ health_monitor: monitorSample({ type, delay: 5, timeout: 2, max_retries: 2, ...http, ...change }) })
+}
 
 const peers: PeersInput = {
   section: '57865debb8b645bca2d2d231c7e011ae_peers',
@@ -130,6 +103,7 @@ const cases: Record<string, ListenerInput> = {
   ipv6: input({}, pool({ members: [member(1, { address: 'fd36:53a8:d962::11' }), member(2)] }), {
     vip_address: 'fd36:53a8:d962::10',
   }),
+  'two-vips': input({}, pool(), { additional_vips: ['fd36:53a8:d962::10'] }),
   'monitor-http': input({}, monitor('HTTP', { http_method: 'HEAD', url_path: '/health', expected_codes: '200, 202' })),
   'monitor-http-codes': input({}, monitor('HTTP', { expected_codes: '200-204' })),
   'monitor-http-host': input({}, monitor('HTTP', { http_version: 1.1, domain_name: 'www.example.org' })),
@@ -166,7 +140,120 @@ const cases: Record<string, ListenerInput> = {
     ...input({}, pool({ session_persistence: { type: 'HTTP_COOKIE', cookie_name: null } })),
     peers,
   },
+  ...l7Cases(),
+  ...tlsCases(),
 }
+
+/** What is terminated and what is spoken to members. */
+function tlsCases(): Record<string, ListenerInput> {
+  const spoken = usual_tls.listener
+  const terminated = (change: Change<ListenerInput['listener']>, tls: Partial<ListenerFiles>, to = pool()) => ({
+    ...input({ protocol: 'TERMINATED_HTTPS', protocol_port: 443, ...spoken, ...change }, to),
+    tls: { certificates: ['a.pem'], client_ca: null, client_crl: null, ...tls },
+  })
+  const ssl_headers = ['Client-Verify', 'Client-Has-Cert', 'Client-DN', 'Client-CN', 'Issuer', 'Client-SHA1']
+  const all_headers = [...ssl_headers, 'Client-Not-Before', 'Client-Not-After'].map(name => [`X-SSL-${name}`, 'true'])
+  const files = { certificate: 'a.pem', ca: 'ca.pem', crl: 'crl.pem' }
+  return {
+    'tls-one-certificate': terminated({}, {}),
+    'tls-several-certificates': terminated(
+      { tls_ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' },
+      { certificates: ['a.pem', 'b.pem'] },
+    ),
+    'tls-old-versions': terminated({ tls_versions: ['TLSv1', 'TLSv1.1'], alpn_protocols: ['http/1.1'] }, {}),
+    'tls-versions-with-a-gap': terminated({ tls_versions: ['TLSv1.3', 'TLSv1.1'] }, {}),
+    'tls-hsts': terminated({ hsts_max_age: 31_536_000, hsts_include_subdomains: true, hsts_preload: true }, {}),
+    'tls-hsts-alone': terminated({ hsts_max_age: 0 }, {}),
+    'tls-client-certificate': terminated(
+      { client_authentication: 'MANDATORY', insert_headers: Object.fromEntries(all_headers) },
+      { client_ca: 'ca.pem', client_crl: 'crl.pem' },
+    ),
+    'tls-client-certificate-optional': terminated({ client_authentication: 'OPTIONAL' }, { client_ca: 'ca.pem' }),
+    'tls-members': input({}, pool({ tls_enabled: true, ...usual_tls.pool, tls: files })),
+    'tls-members-not-verified': input({}, pool({ tls_enabled: true })),
+    'tls-members-checked': terminated({}, {}, { ...monitor('HTTPS'), tls_enabled: true, tls: { ...files, crl: null } }),
+    'tls-of-hostile-words': terminated(
+      { tls_ciphers: 'a b\n"#', hsts_max_age: 1, alpn_protocols: ['h2 x'] },
+      { certificates: ["a b'.pem"] },
+    ),
+  }
+}
+
+/** One policy for each action and kind of rule, and what does not count. */
+function l7Cases(): Record<string, ListenerInput> {
+  const rule = (n: number, change: Change<L7RuleInput>) =>
+    ruleSample({ id: `00000000-0000-4000-9000-00000000000${n}`, value: 'x', ...change })
+  const policy = (n: number, change: Change<L7PolicyInput>) =>
+    policySample({ id: `00000000-0000-4000-a000-00000000000${n}`, rules: [rule(n, {})], ...change })
+  const other = pool({ id: 'aaaaaaaa-0000-4000-8000-000000000002', members: [member(3)] })
+  const of = (l7policies: L7PolicyInput[], redirect_pools = [other], change = {}) => ({
+    ...input(change),
+    l7policies,
+    redirect_pools,
+  })
+  const kinds = [
+    rule(1, { type: 'HOST_NAME', compare_type: 'EQUAL_TO', value: 'www.example.org' }),
+    rule(2, { type: 'PATH', compare_type: 'REGEX', value: '^/(a|b)[0-9]{1,2}$' }),
+    rule(3, { type: 'FILE_TYPE', compare_type: 'EQUAL_TO', value: 'jpg' }),
+    rule(4, { type: 'FILE_TYPE', compare_type: 'REGEX', value: 'jpe?g$' }),
+    rule(5, { type: 'HEADER', compare_type: 'CONTAINS', key: 'X-A', value: 'b' }),
+    rule(6, { type: 'COOKIE', compare_type: 'ENDS_WITH', key: 'sid', value: 'c', invert: true }),
+  ]
+  const tls = [
+    rule(1, { type: 'SSL_CONN_HAS_CERT', compare_type: 'EQUAL_TO', value: 'True' }),
+    rule(2, { type: 'SSL_VERIFY_RESULT', compare_type: 'EQUAL_TO', value: '0', invert: true }),
+    rule(3, { type: 'SSL_DN_FIELD', compare_type: 'STARTS_WITH', key: 'CN', value: 'a' }),
+  ]
+  const redirect = { action: 'REDIRECT_TO_POOL', redirect_pool_id: other.id }
+  const url = { action: 'REDIRECT_TO_URL', redirect_url: 'https://e.org/%20?a=b#c', redirect_http_code: 301 }
+  return {
+    'l7-actions': of([
+      policy(1, redirect),
+      policy(2, url),
+      policy(3, { action: 'REDIRECT_PREFIX', redirect_prefix: 'https://e.org', redirect_http_code: 302 }),
+      policy(4, {}),
+    ]),
+    'l7-rules': of([policy(1, { rules: kinds }), policy(2, { rules: [] })], []),
+    'l7-rules-of-tls': of([policy(1, { rules: tls })], []),
+    'l7-switched-off': of(
+      [
+        policy(1, { admin_state_up: false }),
+        policy(2, { rules: [rule(1, { admin_state_up: false })] }),
+        policy(3, { ...redirect }),
+      ],
+      [{ ...other, admin_state_up: false }],
+    ),
+    'l7-to-the-default-pool': of([policy(1, { ...redirect, redirect_pool_id: pool().id })], [pool()]),
+    'l7-of-hostile-words': of(
+      [
+        policy(1, { rules: [rule(1, { type: 'HEADER', key: 'a"b,(c) d', value: '-i a\n#"\'\\' })] }),
+        policy(2, { ...url, redirect_url: 'http://a b%[src]\n"#' }),
+      ],
+      [],
+    ),
+  }
+}
+
+const tls_folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tls-'))
+beforeAll(() => {
+  const folder = path.join(tls_folder, 'certs', input().listener.id)
+  fs.mkdirSync(folder, { recursive: true })
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  openssl('req', '-x509', '-subj', '/CN=test', '-days', '2', ...key, '-keyout', 'ca.key', '-out', 'ca.pem')
+  fs.writeFileSync(
+    path.join(folder, 'a.pem'),
+    ['ca.pem', 'ca.key'].map(name => fs.readFileSync(path.join(folder, name))).join('\n'),
+  )
+  for (const name of ['b.pem', "a b'.pem"]) fs.copyFileSync(path.join(folder, 'a.pem'), path.join(folder, name))
+  fs.writeFileSync(path.join(folder, 'index'), '')
+  fs.writeFileSync(
+    path.join(folder, 'ca.cnf'),
+    '[ca]\ndefault_ca=x\n[x]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=2\n',
+  )
+  openssl('ca', '-config', 'ca.cnf', '-gencrl', '-keyfile', 'ca.key', '-cert', 'ca.pem', '-out', 'crl.pem')
+})
+afterAll(() => fs.rmSync(tls_folder, { recursive: true }))
 
 const golden = path.join(import.meta.dirname, 'golden')
 
@@ -177,7 +264,15 @@ describe('golden', () => {
     if (process.env.UPDATE_GOLDEN) fs.writeFileSync(file, text)
     expect(text).toBe(fs.readFileSync(file, 'utf8'))
     const local = name.startsWith('peers') ? ['-L', peers.peers[0]!.name] : []
-    const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', file], { encoding: 'utf8' })
+    // Certificates are read where they lie.
+    const there = name.startsWith('tls-') ? path.join(tls_folder, `${name}.cfg`) : file
+    if (there !== file) fs.writeFileSync(there, renderListener({ ...each, base_path: tls_folder }))
+    const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', there], { encoding: 'utf8' })
+    // No such ciphers or protocols are known; what matters is that they are one word each.
+    if (name === 'tls-of-hostile-words') {
+      expect(stderr).toMatch(/unable to set SSL cipher list to 'a b\n"#'|unable to load SSL/)
+      return
+    }
     // The agent writes it before a reload.
     const said = stderr.split('\n').filter(line => !/server-state-file|servers-state|Can't open|NOTICE/.test(line))
     expect({ status, said }).toEqual({ status: 0, said: [''] })
@@ -203,7 +298,16 @@ test('no string that reaches the renderer changes the text beyond its own word',
   )
   const unpaired = (text: string) =>
     input(
-      { id: text, protocol: text, allowed_cidrs: [text], insert_headers: { [text]: text } },
+      {
+        ...{ id: text, protocol: text, allowed_cidrs: [text], insert_headers: { [text]: text } },
+        ...{
+          tls_ciphers: `A${text.replaceAll(':', '')}`,
+          tls_versions: [text],
+          alpn_protocols: [text],
+          client_authentication: text,
+          hsts_max_age: 5,
+        },
+      },
       pool({
         id: text,
         members: [member(1, { id: text, address: text, monitor_address: text, monitor_port: 80 })],
@@ -216,11 +320,27 @@ test('no string that reaches the renderer changes the text beyond its own word',
           expected_codes: text,
         },
         session_persistence: { type: 'APP_COOKIE', cookie_name: text },
+        ...{
+          tls_enabled: true,
+          tls: { certificate: text, ca: text, crl: text },
+          tls_ciphers: `A${text.replaceAll(':', '')}`,
+          alpn_protocols: [text],
+        },
       }),
       { vip_address: text },
     )
+  const l7policies = (text: string) =>
+    (['REDIRECT_TO_POOL', 'REDIRECT_TO_URL', 'REDIRECT_PREFIX', 'REJECT'] as const).map(action => {
+      const arguments_ = { redirect_pool_id: text, redirect_url: text, redirect_prefix: text }
+      const rules = (['HEADER', 'COOKIE', 'SSL_DN_FIELD', 'PATH', 'FILE_TYPE', 'SSL_VERIFY_RESULT'] as const).map(
+        type => ruleSample({ id: text, type, compare_type: 'REGEX', key: text, value: text }),
+      )
+      return policySample({ id: text, action, ...arguments_, rules })
+    })
   const made = (text: string) => ({
     ...unpaired(text),
+    l7policies: l7policies(text),
+    tls: { certificates: [text, text], client_ca: text, client_crl: text },
     peers: { ...peers, section: text, peers: [{ name: text, address: text }] },
   })
   fc.assert(

@@ -1,7 +1,13 @@
 /** haproxy.cfg of one listener (the 0.5 layout: one haproxy process per listener), as a pure function of its objects. */
 import { isIP } from 'node:net'
+import type { listener } from '../../lbaas/listener.ts'
+import type { member } from '../../lbaas/member.ts'
+import type { pool } from '../../lbaas/pool.ts'
+import type { Rendered } from '../../lbaas/resource.ts'
+import { type L7PolicyInput, policyLines } from './l7.ts'
 import { fetchArgument, word } from './language.ts'
 import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorLines, monitorOf } from './monitor.ts'
+import { bindTls, clientHeaders, hsts, type ListenerFiles, type PoolFiles, serverTls } from './tls.ts'
 
 /** Grows whenever renderListener writes something else for the same input. */
 export const RENDERING_VERSION = 2
@@ -13,36 +19,25 @@ export const RENDERING_VERSION = 2
 export function renderListener(input: ListenerInput): string {
   const { load_balancer, listener } = input
   const enabled = load_balancer.admin_state_up && listener.admin_state_up
-  const pool = input.default_pool?.admin_state_up ? input.default_pool : null
-  const shown = enabled ? pool : null
-  const sections = [globals(input, shown), defaults()]
-  if (input.peers && shown !== null && hasTable(shown)) sections.push(peers(input.peers))
-  if (enabled) sections.push(frontend(input, pool))
-  if (enabled && pool !== null) sections.push(backend(input, pool))
+  const pools = enabled ? poolsIn(input) : []
+  const sections = [globals(input, pools), defaults()]
+  if (input.peers && pools.some(hasTable)) sections.push(peers(input.peers))
+  if (enabled) sections.push(frontend(input, new Set(pools.map(({ id }) => id))))
+  sections.push(...pools.map(pool => backend(input, pool)))
   return sections.map(([head, ...lines]) => [head, ...lines.map(line => `    ${line}`), ''].join('\n')).join('\n')
 }
 
 /** What the text depends on, under the API's names. Objects that are being deleted are not in it. */
 export type ListenerInput = {
   base_path: string
-  load_balancer: { id: string; vip_address: string; admin_state_up: boolean }
-  listener: {
-    id: string
-    admin_state_up: boolean
-    protocol: string
-    protocol_port: number
-    /** Connections at a time; null and -1 are no limit of the tenant's. */
-    connection_limit: number | null
-    insert_headers: Record<string, string>
-    /** Null and [] let everyone in. */
-    allowed_cidrs: string[] | null
-    /** Milliseconds, as in the API. */
-    timeout_client_data: number | null
-    timeout_member_connect: number | null
-    timeout_member_data: number | null
-    timeout_tcp_inspect: number | null
-  }
+  load_balancer: { id: string; vip_address: string; admin_state_up: boolean; additional_vips?: string[] }
+  listener: Rendered<typeof listener>
   default_pool: PoolInput | null
+  /** What it terminates TLS with; nothing where it does not. */
+  tls?: ListenerFiles
+  /** In the order of their positions, and the pools that they redirect to, each once. */
+  l7policies?: L7PolicyInput[]
+  redirect_pools?: PoolInput[]
   /** The amphorae of a pair tell each other what is in their stick tables. Null for one that is alone. */
   peers?: PeersInput | null
 }
@@ -54,27 +49,13 @@ export type PeersInput = {
   peers: { name: string; address: string }[]
 }
 
-export type PoolInput = {
-  id: string
-  admin_state_up: boolean
-  protocol: string
-  lb_algorithm: string
-  session_persistence: { type: string; cookie_name?: string | null } | null
+export type PoolInput = Rendered<typeof pool> & {
   members: MemberInput[]
-  health_monitor?: MonitorInput | null
+  health_monitor: MonitorInput | null
+  /** What members are spoken to by TLS with; nothing where they are not. */
+  tls?: PoolFiles
 }
-
-export type MemberInput = {
-  id: string
-  admin_state_up: boolean
-  address: string
-  protocol_port: number
-  weight: number
-  backup: boolean
-  /** Where its health is asked for, if not at its address and port. */
-  monitor_address?: string | null
-  monitor_port?: number | null
-}
+export type MemberInput = Rendered<typeof member>
 
 /** Of a listener whose tenant sets none (upstream's default). */
 export const DEFAULT_CONNECTION_LIMIT = 50_000
@@ -83,7 +64,7 @@ type Section = [head: string, ...lines: string[]]
 
 /** Requests are not logged: it costs 13-30 % of haproxy's time, and the statistics come from the socket.
  *  20 old processes at most: each that is kept by a slow download takes 4 MB. */
-function globals({ base_path, listener }: ListenerInput, pool: PoolInput | null): Section {
+function globals({ base_path, listener }: ListenerInput, pools: readonly PoolInput[]): Section {
   return [
     'global',
     'daemon',
@@ -92,7 +73,7 @@ function globals({ base_path, listener }: ListenerInput, pool: PoolInput | null)
     `stats socket ${word(`${base_path}/${listener.id}.sock`)} mode 0600 level admin expose-fd listeners`,
     'mworker-max-reloads 20',
     'hard-stop-after 24h',
-    ...(pool === null ? [] : monitorGlobals(pool, `${base_path}/${listener.id}`)),
+    ...monitorGlobals(pools, `${base_path}/${listener.id}`),
   ]
 }
 
@@ -105,6 +86,12 @@ function peers({ section, listener_peer_port, peers }: PeersInput): Section {
   ]
 }
 
+/** The pools that are up, each once. */
+function poolsIn({ default_pool, redirect_pools = [] }: ListenerInput): PoolInput[] {
+  const others = redirect_pools.filter(({ id }) => id !== default_pool?.id)
+  return [...(default_pool === null ? [] : [default_pool]), ...others].filter(({ admin_state_up }) => admin_state_up)
+}
+
 /** Whether the pool remembers clients in a stick table. */
 export function hasTable({ session_persistence }: PoolInput): boolean {
   return ['SOURCE_IP', 'APP_COOKIE'].includes(session_persistence?.type ?? '')
@@ -115,19 +102,24 @@ function defaults(): Section {
   return ['defaults', 'retries 3', 'option redispatch', 'option splice-request', 'option splice-response']
 }
 
-function frontend({ load_balancer, listener }: ListenerInput, pool: PoolInput | null): Section {
+function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section {
+  const { load_balancer, listener, default_pool, l7policies = [] } = input
   const limit = listener.connection_limit ?? -1
   const cidrs = listener.allowed_cidrs ?? []
   return [
     `frontend ${word(listener.id)}`,
     `mode ${modeOf(listener.protocol)}`,
     `maxconn ${limit > 0 ? limit : DEFAULT_CONNECTION_LIMIT}`,
-    `bind ${endpoint(load_balancer.vip_address, listener.protocol_port)}`,
+    ...[load_balancer.vip_address, ...(load_balancer.additional_vips ?? [])].map(
+      vip => `bind ${endpoint(vip, listener.protocol_port)}${bindTls(input)}`,
+    ),
     ...cidrs.map(cidr => `acl allowed_cidrs src -- ${word(cidr)}`),
     ...(cidrs.length > 0 ? ['tcp-request connection reject unless allowed_cidrs'] : []),
     `timeout client ${listener.timeout_client_data ?? 50_000}`,
     ...((listener.timeout_tcp_inspect ?? 0) > 0 ? [`tcp-request inspect-delay ${listener.timeout_tcp_inspect}`] : []),
-    ...(pool === null ? [] : [`default_backend ${word(pool.id)}`]),
+    ...hsts(listener),
+    ...policyLines(l7policies, backends),
+    ...(default_pool !== null && backends.has(default_pool.id) ? [`default_backend ${word(default_pool.id)}`] : []),
   ]
 }
 
@@ -140,11 +132,13 @@ function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput)
     ...balance(pool.lb_algorithm),
     ...persistence(pool, peers?.section ?? null),
     ...monitorLines(pool, base_path),
-    ...(mode === 'http' ? headers(listener) : []),
+    ...(mode === 'http' ? [...headers(listener), ...clientHeaders(listener)] : []),
     'option allbackups',
     `timeout connect ${connectTimeout(pool, listener.timeout_member_connect ?? 5_000)}`,
     `timeout server ${listener.timeout_member_data ?? 50_000}`,
-    ...pool.members.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(member => server(pool, member)),
+    ...pool.members
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .map(member => `${server(pool, member)}${serverTls(pool, `${base_path}/certs/${listener.id}`)}`),
   ]
 }
 
@@ -197,7 +191,8 @@ function headers({ insert_headers, protocol }: ListenerInput['listener']): strin
 }
 
 function server(pool: PoolInput, member: MemberInput): string {
-  const proxy = { PROXY: ' send-proxy', PROXYV2: ' send-proxy-v2' }[pool.protocol] ?? ''
+  const versions: Readonly<Record<string, string>> = { PROXY: ' send-proxy', PROXYV2: ' send-proxy-v2' }
+  const proxy = versions[pool.protocol] ?? ''
   const place = `${word(member.id)} ${endpoint(member.address, member.protocol_port)}`
   const check = checkWords(monitorOf(pool), member.monitor_address ?? null, member.monitor_port ?? null)
   const flags = `${proxy}${member.backup ? ' backup' : ''}${member.admin_state_up ? '' : ' disabled'}`

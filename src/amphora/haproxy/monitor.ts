@@ -1,24 +1,11 @@
 /** A health monitor in haproxy's words: how members are asked, and for how long an answer is waited for. */
 import { isIP } from 'node:net'
+import type { healthMonitor } from '../../lbaas/health-monitor.ts'
+import type { Rendered } from '../../lbaas/resource.ts'
 import { word } from './language.ts'
 
-/** Fields under the API's names. */
-export type MonitorInput = {
-  admin_state_up: boolean
-  /** HTTP, HTTPS, TCP, PING, TLS-HELLO; what is for datagrams (UDP-CONNECT, SCTP) is not haproxy's. */
-  type: string
-  /** Seconds. */
-  delay: number
-  timeout: number
-  /** Good answers in a row until a member is UP, and bad ones until it is DOWN. */
-  max_retries: number
-  max_retries_down: number
-  http_method: string | null
-  url_path: string | null
-  expected_codes: string | null
-  domain_name: string | null
-  http_version: number | null
-}
+/** HTTP, HTTPS, TCP, PING, TLS-HELLO; what is for datagrams (UDP-CONNECT, SCTP) is not haproxy's. */
+export type MonitorInput = Rendered<typeof healthMonitor>
 
 type Monitored = { health_monitor?: MonitorInput | null }
 
@@ -30,10 +17,10 @@ export function monitorOf({ health_monitor }: Monitored): MonitorInput | null {
 const kinds = new Set(['HTTP', 'HTTPS', 'TCP', 'PING', 'TLS-HELLO'])
 
 /** Lines of the section `global`. What monitors found out is read from `servers-state` at the next reload. */
-export function monitorGlobals(pool: Monitored, folder: string): string[] {
-  const monitor = monitorOf(pool)
-  if (monitor === null) return []
-  const external = monitor.type === 'PING' ? ['external-check', 'insecure-fork-wanted'] : []
+export function monitorGlobals(pools: readonly Monitored[], folder: string): string[] {
+  const monitors = pools.map(monitorOf).filter(monitor => monitor !== null)
+  if (monitors.length === 0) return []
+  const external = monitors.some(({ type }) => type === 'PING') ? ['external-check', 'insecure-fork-wanted'] : []
   return [`server-state-file ${word(`${folder}/servers-state`)}`, ...external]
 }
 

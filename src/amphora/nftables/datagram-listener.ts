@@ -47,10 +47,26 @@ export type DatagramPool = {
   lb_algorithm: string
   session_persistence: { persistence_timeout: number; persistence_granularity: string | null } | null
   members: DatagramMember[]
-  health_monitor: MonitorInput | null
+  health_monitor: DatagramMonitor | null
 }
 
-export type DatagramMember = Required<MemberInput>
+export type DatagramMember = Pick<
+  MemberInput,
+  'id' | 'admin_state_up' | 'address' | 'protocol_port' | 'weight' | 'backup' | 'monitor_address' | 'monitor_port'
+>
+
+export type DatagramMonitor = Pick<
+  MonitorInput,
+  | 'admin_state_up'
+  | 'delay'
+  | 'timeout'
+  | 'max_retries'
+  | 'max_retries_down'
+  | 'url_path'
+  | 'expected_codes'
+  | 'domain_name'
+  | 'http_version'
+> & { type: string; http_method: string | null }
 
 /** Reads what datagramText wrote. Throws RangeError, with what is wrong, for anything else: the agent believes nobody. */
 export function readDatagramListener(text: string): DatagramListener {
@@ -88,7 +104,7 @@ function memberOf(member: MemberInput): DatagramMember {
   return { id, admin_state_up, address, protocol_port, weight, backup, ...monitor }
 }
 
-function monitorOf(monitor: MonitorInput): MonitorInput {
+function monitorOf(monitor: MonitorInput): DatagramMonitor {
   const { admin_state_up, type, delay, timeout, max_retries, max_retries_down } = monitor
   const { http_method, url_path, expected_codes, domain_name, http_version } = monitor
   const counts = { delay, timeout, max_retries, max_retries_down }
@@ -126,7 +142,7 @@ function memberIn(member: Fields): DatagramMember {
   }
 }
 
-function monitorIn(monitor: Fields): MonitorInput {
+function monitorIn(monitor: Fields): DatagramMonitor {
   return {
     admin_state_up: yesOrNo(monitor.admin_state_up, 'admin_state_up'),
     type: oneOf(monitor.type, 'monitor type', ['UDP-CONNECT', 'TCP', 'HTTP']),

@@ -131,12 +131,15 @@ test('no string of a tenant reaches the rules: it is refused, or it is not there
         input({ id: text }),
         input({ allowed_cidrs: [text] }),
         input({ allowed_cidrs: [`10.0.0.0/${text}`] }),
-        input({ protocol: text, insert_headers: { [text]: text } }),
+        input({ protocol: text as 'UDP', insert_headers: { [text]: text } }),
         input({}, pool([member(1, { id: text })])),
         input({}, pool([member(1, { address: text })])),
         input({}, pool([member(1)], { id: text })),
         input({}, pool([member(1)], { session_persistence: sourceIp(1, text) })),
-        input({}, pool([member(1)], { session_persistence: { type: text, cookie_name: text } })),
+        input(
+          {},
+          pool([member(1)], { session_persistence: { ...sourceIp()!, type: text as 'SOURCE_IP', cookie_name: text } }),
+        ),
         input({}, pool(), { vip_address: text }),
       ]
       for (const each of places) {

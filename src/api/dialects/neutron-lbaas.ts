@@ -11,8 +11,7 @@ export const neutron: Speech = {
   dialect: 'neutron',
   prefixes: ['/v2.0/lbaas'],
   always_links: false,
-  refuses_unknown_filters: true,
-  aliases: { tenant_id: 'project_id' },
+  aliases: { tenant_id: 'project_id', status: 'provisioning_status' },
 
   readBody(resource, body) {
     const root = resource.singular
@@ -35,7 +34,11 @@ export const neutron: Speech = {
           pools: idsOnly(related.pools),
         }
       case 'listener':
-        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: [] }
+        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: idsOnly(related.l7policies) }
+      case 'l7policy':
+        return { ...object, rules: idsOnly(related.rules), status: row.provisioning_status }
+      case 'l7rule':
+        return { ...object, status: row.provisioning_status }
       case 'pool':
         return {
           ...object,

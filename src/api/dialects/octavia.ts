@@ -8,7 +8,6 @@ export const octavia: Speech = {
   dialect: 'octavia',
   prefixes: ['/v2.0/lbaas', '/v2/lbaas'],
   always_links: true,
-  refuses_unknown_filters: false,
   aliases: { tenant_id: 'project_id' },
 
   readBody(resource, body) {
@@ -29,7 +28,9 @@ export const octavia: Speech = {
       case 'load_balancer':
         return { ...object, listeners: idsOnly(related.listeners), pools: idsOnly(related.pools) }
       case 'listener':
-        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: [] }
+        return { ...object, loadbalancers: [{ id: row.load_balancer_id }], l7policies: idsOnly(related.l7policies) }
+      case 'l7policy':
+        return { ...object, rules: idsOnly(related.rules) }
       case 'pool':
         return {
           ...object,
@@ -45,8 +46,9 @@ export const octavia: Speech = {
     }
   },
 
-  showStatuses({ pools: _unused, ...loadbalancer }) {
-    return { statuses: { loadbalancer } }
+  showStatuses({ pools: _unused, listeners = [], ...loadbalancer }) {
+    const shown = listeners.map(({ l7policies: _unsaid, ...listener }) => listener)
+    return { statuses: { loadbalancer: { ...loadbalancer, listeners: shown } } }
   },
 
   showError(rejected) {

@@ -7,6 +7,7 @@ import { bootConfig } from '../../amphora/agent-config.ts'
 import { AgentError } from '../../amphora/agent-error.ts'
 import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
 import { AmphoraClient, type Call } from '../../amphora/client.ts'
+import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Glance } from '../../cloud/glance.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova } from '../../cloud/nova.ts'
@@ -21,6 +22,7 @@ import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
 import type { Options } from '../../service/options.ts'
 import * as rollouts from '../../store/rollouts.ts'
 import * as spares from '../../store/spares.ts'
+import { TlsVault } from '../../store/tls-vault.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
 export function amphoraProvider(
@@ -30,6 +32,8 @@ export function amphoraProvider(
 ): Provider<Clients> & { close: () => Promise<void>; spares: SpareMaker } {
   const files = readCertificates(options)
   const agents = new Agents(options, files)
+  const certificates = openCertificateStore(options.certificates, () => os)
+  const vault = new TlsVault(pool, options.certificates.server_certs_key_passphrase)
   const { keepalived_vrrp, nova, controller_worker } = options
   const ways = { failover_order: controller_worker.failover_order, anti_affinity: nova.enable_anti_affinity }
   const clients = (
@@ -52,6 +56,7 @@ export function amphoraProvider(
       }
     },
     bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
+    agentConfig: amphora_id => agentConfig(options, amphora_id),
     choices: {
       image_owner_id: options.controller_worker.amp_image_owner_id || null,
       flavor_id: options.controller_worker.amp_flavor_id,
@@ -65,6 +70,8 @@ export function amphoraProvider(
         priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
       },
     },
+    certificates,
+    vault,
     imageTag: async () => (await rollouts.imageTag(pool)) ?? options.controller_worker.amp_image_tag,
     adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
     newId: randomUUID,
@@ -130,6 +137,7 @@ class Agents {
       datagramConfig: id => client.datagramConfig(id, call),
       uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
       uploadDatagrams: (id, document) => client.uploadDatagrams(id, document, call),
+      uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
       startListener: id => client.startListener(id, call),
       reloadListener: id => client.reloadListener(id, call),
       deleteListener: id => client.deleteListener(id, call),
@@ -139,6 +147,7 @@ class Agents {
       startVrrp: () => client.startVrrp(call),
       stopVrrp: () => client.stopVrrp(call),
       renewCertificate: pem => client.renewCertificate(pem, call),
+      configure: conf => client.configure(conf, call),
     }
   }
 
@@ -175,18 +184,21 @@ class Agents {
 
 const most_connections = 1_000
 
-function bootFiles(options: Options, client_ca_pem: string, amphora_id: string, certificate_pem: string) {
+function agentConfig(options: Options, amphora_id: string): string {
   const { controller_ip_port_list, heartbeat_interval, heartbeat_key } = options.health_manager
-  const config = bootConfig({
+  return bootConfig({
     amphora_id,
     bind_port: options.haproxy_amphora.bind_port,
     controller_ip_port_list: list(controller_ip_port_list),
     heartbeat_interval,
     heartbeat_key: heartbeat_key.reveal(),
   })
+}
+
+function bootFiles(options: Options, client_ca_pem: string, amphora_id: string, certificate_pem: string) {
   const file = (path: string, text: string) => ({ path, contents: Buffer.from(text).toString('base64') })
   return [
-    file('/etc/octavia/amphora-agent.conf', config),
+    file('/etc/octavia/amphora-agent.conf', agentConfig(options, amphora_id)),
     file('/etc/octavia/certs/server.pem', certificate_pem),
     file('/etc/octavia/certs/client_ca.pem', client_ca_pem),
   ]

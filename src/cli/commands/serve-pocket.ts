@@ -5,7 +5,7 @@ import { openLog } from '../../service/log.ts'
 import { Stop } from '../../service/stop.ts'
 import type { PocketSettings } from '../world/settings.ts'
 
-/** Reads OTTAVIA_POCKET; the sockets of the host's loopback are fds 4 to 7: identity, image, compute, network. */
+/** Reads OTTAVIA_POCKET; the sockets of the host's loopback are fds 4 to 8: identity, image, compute, network, key manager. */
 export async function pocketRole(): Promise<void> {
   if (!process.env.OTTAVIA_POCKET)
     throw new Error('the pocket cloud is started by `ottavia up`, inside the namespace that it needs')
@@ -25,6 +25,7 @@ export async function pocketRole(): Promise<void> {
       image: sockets(5, ports.image),
       compute: sockets(6, ports.compute),
       network: sockets(7, ports.network),
+      key_manager: sockets(8, ports.key_manager),
     },
     lbaas_url: settings.lbaas_url,
     passwords: settings.passwords,

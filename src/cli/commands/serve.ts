@@ -2,6 +2,7 @@
 import os from 'node:os'
 import { Registry } from 'prom-client'
 import { startApi } from '../../api/server.ts'
+import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Glance } from '../../cloud/glance.ts'
 import { OpenStack } from '../../cloud/openstack.ts'
 import { startController } from '../../controller/controller.ts'
@@ -17,6 +18,7 @@ import { checkOptions } from '../../service/options-check.ts'
 import { openPool } from '../../service/postgres.ts'
 import { Stop } from '../../service/stop.ts'
 import { migrate } from '../../store/migrations.ts'
+import { tlsTerms } from '../tls-terms.ts'
 import { amphoraProvider } from './amphora-provider.ts'
 
 const programs = {
@@ -87,6 +89,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
   const running = await startApi({
     pool,
     cloud,
+    certificates: openCertificateStore(options.certificates, () => cloud),
     log,
     options: {
       auth_strategy,
@@ -100,10 +103,15 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
         pool: options.quotas.default_pool_quota,
         member: options.quotas.default_member_quota,
         health_monitor: options.quotas.default_health_monitor_quota,
+        l7policy: options.quotas.default_l7policy_quota,
+        l7rule: options.quotas.default_l7rule_quota,
       },
       reserved_ips: ['169.254.169.254'],
       ping_allowed: options.api_settings.allow_ping_health_monitors,
+      tls: tlsTerms(options),
       pagination_max_limit: options.api_settings.pagination_max_limit,
+      amp_image_owner_id: options.controller_worker.amp_image_owner_id || null,
+      policy_file: options.oslo_policy.policy_file || null,
     },
     listen: {
       octavia: [...handed, { host: bind_host, port: bind_port }],

@@ -76,8 +76,16 @@ function already(state: State, running: Status, options: UpOptions): number {
 
 /** The ports of before, else OpenStack's usual ones; a taken one is replaced by a free one, kept from then on. */
 async function openPorts(state: State, progress: Progress) {
-  const usual: Ports = { identity: 5000, image: 9292, compute: 8774, network: 9696, load_balancer: 9876 }
-  const wanted = state.ports() ?? usual
+  const usual: Ports = {
+    identity: 5000,
+    image: 9292,
+    compute: 8774,
+    network: 9696,
+    load_balancer: 9876,
+    key_manager: 9311,
+  }
+  // a state of before may know fewer services
+  const wanted = { ...usual, ...state.ports() }
   const entries = await Promise.all(
     Object.entries(wanted).map(async ([name, port]) => {
       const socket = await listenOn(port).catch(() => listenOn(0))

@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   })
 
   tell({ progress: 'the pocket cloud' })
-  const pocket = daemon('pocket', [fds.identity, fds.image, fds.compute, fds.network], {
+  const pocket = daemon('pocket', [fds.identity, fds.image, fds.compute, fds.network, fds.key_manager], {
     OTTAVIA_POCKET: JSON.stringify(pocketSettings(state, ports, database.url, secrets)),
   })
   await Promise.all([pocket.started, bundleAgent(state.path('build', 'agent.mjs'))])

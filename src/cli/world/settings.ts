@@ -7,12 +7,12 @@ import { agent_port, heartbeat_port, type PreparedCloud, service_project } from 
 /** The inner port of the neutron-lbaas dialect, to which the pocket Neutron forwards. Nothing outside reaches it. */
 const neutron_dialect_port = 9877
 
-/** What `serve pocket` reads from OTTAVIA_POCKET. Its sockets are fds 4 to 7: identity, image, compute, network. */
+/** What `serve pocket` reads from OTTAVIA_POCKET. Its sockets are fds 4 to 8: identity, image, compute, network, key manager. */
 export type PocketSettings = {
   database_url: string
   state_dir: string
   runtime_dir: string
-  endpoints: Record<'identity' | 'image' | 'compute' | 'network' | 'load_balancer', string>
+  endpoints: Record<keyof Ports, string>
   ports: Ports
   lbaas_url: string
   passwords: { admin: string; demo: string; service: string }
@@ -29,6 +29,7 @@ export function pocketSettings(state: State, ports: Ports, database_url: string,
       image: at(ports.image),
       compute: at(ports.compute),
       network: at(ports.network),
+      key_manager: at(ports.key_manager),
       load_balancer: at(ports.load_balancer),
     },
     ports,
@@ -69,7 +70,7 @@ export async function writeOptions(
       heartbeat_timeout: 6,
       health_check_interval: 1,
     },
-    certificates: files,
+    certificates: { ...files, server_certs_key_passphrase: secrets.sealing_key },
   }
   const text = Object.entries(sections).map(([section, options]) =>
     [`[${section}]`, ...Object.entries(options).map(([key, value]) => `${key} = ${JSON.stringify(value)}`), ''].join(

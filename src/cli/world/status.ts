@@ -9,7 +9,7 @@ import type { Publication } from './publication.ts'
 
 export type Status = {
   ready: boolean
-  endpoints: Record<'identity' | 'network' | 'compute' | 'image' | 'load_balancer', string>
+  endpoints: Record<keyof Ports, string>
   /** Since when silent amphorae are not replaced, because too many fell silent at once; null: they are. */
   breaker_open_since: string | null
   /** Of all projects; IPv4 addresses first. */
@@ -56,6 +56,7 @@ export async function status(stack: {
       network: at(ports.network),
       compute: at(ports.compute, '/v2.1'),
       image: at(ports.image),
+      key_manager: at(ports.key_manager),
       load_balancer: at(ports.load_balancer),
     },
     servers,

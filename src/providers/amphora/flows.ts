@@ -3,11 +3,13 @@ import { each, type Flow, flow, when, without } from '../../controller/flow.ts'
 import type { Tree } from '../../lbaas/tree.ts'
 import type { Clients } from './clients.ts'
 import { doomed, fresh, inTurn, pair, serving } from './serving.ts'
+import { configureAgent } from './steps/agent-config.ts'
 import { amphoraRows, replacement } from './steps/amphora-rows.ts'
 import { certificate, renewCertificate } from './steps/certificate.ts'
 import { deleteServer, deleteServerFirst } from './steps/delete-server.ts'
 import { dropListeners } from './steps/drop-listeners.ts'
 import { dropNetworks } from './steps/drop-networks.ts'
+import { fetchCertificates } from './steps/fetch-certificates.ts'
 import { forget } from './steps/forget.ts'
 import { nextInTurn } from './steps/in-turn.ts'
 import { memberPorts } from './steps/member-ports.ts'
@@ -20,6 +22,7 @@ import { standDown, startListeners, takeOver } from './steps/take-over.ts'
 import { twins } from './steps/twins.ts'
 import { uploadListeners } from './steps/upload-listeners.ts'
 import { releaseVipPort, vipPort } from './steps/vip-port.ts'
+import { vipPorts } from './steps/vip-port-settings.ts'
 import { keepalived, vrrpGroup, vrrpInterface } from './steps/vrrp.ts'
 import { vrrpPort } from './steps/vrrp-port.ts'
 
@@ -29,9 +32,11 @@ export const serve: Flow<Clients> = flow('serve', [
   when(pair, [serverGroup]),
   vipPort,
   securityGroup,
+  fetchCertificates,
   amphoraRows,
-  each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
+  each(serving, [certificate, server, renewCertificate, configureAgent, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
+  vipPorts,
   each(serving, [uploadListeners]),
   settle,
 ])

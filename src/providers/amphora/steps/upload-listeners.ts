@@ -1,7 +1,7 @@
 /** Each listener's configuration on the amphora: uploaded, asked for, then started or reloaded, as the described agent saw it. */
 import { AgentError } from '../../../amphora/agent-error.ts'
 import { digestOf } from '../../../amphora/digest.ts'
-import { listenerInput } from '../../../amphora/haproxy/input.ts'
+import { filesOf, listenerInput } from '../../../amphora/haproxy/input.ts'
 import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
 import { datagramText } from '../../../amphora/nftables/datagram-listener.ts'
 import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
@@ -33,6 +33,7 @@ export const uploadListeners = amphoraStep<Clients>({
     const applied = { ...amphora.applied }
     for (const { listener, input } of renderedListeners(tree)) {
       if (isApplied(amphora, listener, input)) continue
+      await uploadFiles(amphora, listener, input, tree, context)
       const etag = await apply(amphora, listener, input, context)
       applied[listener.id] = { input: digestOf(input), etag }
     }
@@ -56,6 +57,22 @@ function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): 
   return amphora.applied[listener.id]?.input === digestOf(input)
 }
 
+/** The certificates and keys that the configuration names. */
+async function uploadFiles(
+  amphora: Amphora,
+  listener: Listener,
+  input: ListenerInput,
+  tree: Tree,
+  { clients }: StepContext<Clients>,
+): Promise<void> {
+  for (const name of filesOf(input)) {
+    const pem = await clients.vault.fetch(tree.load_balancer.id, name)
+    if (pem === null)
+      throw new Permanent('A certificate is lost; change the listener.', `${name} is not kept`, listener.id)
+    await clients.agent(amphora).uploadTlsFile(listener.id, name, Buffer.from(pem.reveal()))
+  }
+}
+
 /** One listener; answers with the text's ETag. What the agent had to lower or leave out on its machine goes to the
  *  journal. */
 async function apply(
@@ -66,6 +83,7 @@ async function apply(
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
   const datagrams = listener.protocol === 'UDP'
+  if (datagrams && input.load_balancer.additional_vips) say('datagrams are taken at the first VIP alone')
   const upload = async () => {
     const { warning, etag } = await (datagrams
       ? agent.uploadDatagrams(listener.id, datagramText(input))
