@@ -71,6 +71,12 @@ export class Listeners {
     return [...this.#known.values()].flatMap(each => each.duty ?? [])
   }
 
+  /** The sockets of haproxy's that run, by their ids. */
+  sockets(): Map<string, string> {
+    const running = [...this.#known.values()].filter(each => each instanceof Listener && each.status === 'ACTIVE')
+    return new Map(running.map(each => [each.id, (each as Listener).socket]))
+  }
+
   /** All that the agent knows, whether they run or not. */
   ids(): string[] {
     return [...this.#known.keys()]

@@ -108,6 +108,11 @@ export type Message = { message?: string; details?: string }
 /** The framework's answers: unknown paths, methods, bodies. */
 export type FrameworkError = { error: string; http_code: number }
 
+/** The backend through which a listener of protocol PROMETHEUS reaches the agent. It is no pool. */
+export const METRICS_BACKEND = 'prometheus-exporter'
+/** The agent's socket for it, in the folder of the listeners. */
+export const METRICS_SOCKET = 'metrics.sock'
+
 /** The name by which an amphora's haproxy is known to its peers: base64 of the SHA-1 of its id, `+` and `/` replaced. */
 export function peerName(amphora_id: string): string {
   const digest = createHash('sha1').update(amphora_id).digest('base64')

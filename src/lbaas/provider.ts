@@ -27,7 +27,7 @@ export const amphora_provider: Provider = {
   name: 'amphora',
   aliases: ['octavia'],
   description: 'The reference provider: haproxy in servers of the cloud, called amphorae.',
-  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS', 'UDP'],
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS', 'PROMETHEUS', 'UDP'],
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP', 'UDP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT'],
