@@ -8,10 +8,12 @@ import { Fence } from './fence.ts'
 import { log } from './log.ts'
 import { serveMetrics } from './metrics.ts'
 import type { Plugs } from './plug.ts'
+import { PROBE_MODE, probeMembers } from './probe.ts'
 import { makeServer, renewCertificate } from './server.ts'
 import { CHECK_MODE, checkSockets } from './vrrp-scripts.ts'
 
 if (process.argv[2] === CHECK_MODE) process.exitCode = await checkSockets(process.argv.slice(3))
+else if (process.argv[2] === PROBE_MODE) await probeMembers()
 else await main()
 
 /** Puts the network and the listeners back first, then answers controllers. When it ends, haproxy goes on. */
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
     process.once(signal, () => {
       agent.listeners.letGo()
       agent.vrrp.letGo()
+      agent.prober.end()
       agent.heartbeats.end()
       metrics.close()
       metrics.closeAllConnections()
