@@ -5,7 +5,7 @@ import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
-import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import { columnsOf, fromDatabase, tables } from './schema.ts'
 
 /** What there are lists of. */
 export type Listed = ResourceName
@@ -66,7 +66,7 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
     conditions.push(after(sql, resource, directed, marker))
   }
   const { rows } = await pool.query(
-    `select ${selected(tables[resource], 'o')}${isObserved(resource) ? `, ${operating(resource)} as operating_status` : ''}${relationColumns(resource)}
+    `select ${shownColumns(resource)}${isObserved(resource) ? `, ${operating(resource)} as operating_status` : ''}${relationColumns(resource)}
      from ${source(resource)}
      where ${conditions.length ? conditions.join(' and ') : 'true'}
      order by ${directed.map(one => `${expression(resource, one.column)} ${one.descending ? 'desc nulls first' : 'asc nulls last'}`).join(', ')}
@@ -79,6 +79,15 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
   return query.page_reverse
     ? { rows: found.reverse(), has_next: beyond_marker, has_previous: more }
     : { rows: found, has_next: more, has_previous: beyond_marker }
+}
+
+/** Facts and bookkeeping that nobody is shown are large, and stay where they are. */
+function shownColumns(resource: Listed): string {
+  const wanted = listColumns(resource)
+  return columnsOf(tables[resource])
+    .filter(({ name }) => wanted.has(name))
+    .map(({ name }) => `o.${name}`)
+    .join(', ')
 }
 
 /** Whose ids an object shows, and lists are filtered by: the rows of a table that name it in a field. */
