@@ -56,6 +56,7 @@ export type Agent = Pick<
   | 'uploadDatagrams'
   | 'uploadTlsFile'
   | 'startListener'
+  | 'stopListener'
   | 'reloadListener'
   | 'deleteListener'
   | 'plugVip'
