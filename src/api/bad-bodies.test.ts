@@ -101,7 +101,7 @@ describe('values', () => {
       })
   })
 
-  test.each(['10.0.0.256', '010.0.0.1', 'fe80::1%lo', '10.0.0.1\nserver evil 1.2.3.4', ''])(
+  test.each(['10.0.0.256', '010.0.0.1', '0.0.0.0', '0::0', 'fe80::1%lo', '10.0.0.1\nserver evil 1.2.3.4', ''])(
     'the address %j',
     async address => {
       await refused('POST', `/pools/${ids.pool}/members`, member({ address }), {

@@ -103,11 +103,12 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
     case 'uuid':
       if (typeof value === 'string' && isUuid(value)) return value.toLowerCase()
       throw bad(name, value, 'Value should be UUID format', `'${shorten(value)}' is not a valid UUID`)
-    case 'ip':
-      return (
-        canonical(canonicalAddress, value) ??
-        refuse(name, value, 'Value should be IPv4 or IPv6 format', `'${shorten(value)}' is not a valid IP address`)
-      )
+    case 'ip': {
+      const address = canonical(canonicalAddress, value)
+      // what means "any address" can be nobody's
+      if (address !== null && address !== '0.0.0.0' && address !== '::') return address
+      return refuse(name, value, 'Value should be IPv4 or IPv6 format', `'${shorten(value)}' is not a valid IP address`)
+    }
     case 'cidr':
       return (
         canonical(canonicalCidr, value) ??
