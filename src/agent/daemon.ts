@@ -37,9 +37,9 @@ export class Daemon {
   /** Resolves with its pid when it has been started, which does not mean that it serves. */
   async start(): Promise<number> {
     this.#wanted = true
-    await ensureNamespace()
+    await ensureNamespace(this.#options.namespace)
     fs.rmSync(this.#options.pid_file, { force: true })
-    const argv = inside(this.#options.argv())
+    const argv = inside(this.#options.argv(), this.#options.namespace)
     const output = fs.openSync(this.#options.log_file, 'a')
     const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', output, output] })
     fs.closeSync(output)
@@ -129,6 +129,8 @@ export type DaemonOptions = {
   /** For the log. */
   name: string
   argv: () => string[]
+  /** Left out, it is the amphora's one. */
+  namespace?: string
   pid_file: string
   /** The program writes it itself, and does not start when it is there. */
   writes_pid_file?: boolean

@@ -42,8 +42,9 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
+    namespace: settings.namespace,
     peer: peerName(settings.amphora_id),
-    machine: thisMachine(),
+    machine: { ...thisMachine(), ...(settings.namespace ? { base_path: settings.base_path } : {}) },
     log,
     totals,
     count: how => {
@@ -69,7 +70,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       topology: 'SINGLE',
       topology_status: 'OK',
       packages: {},
-      ...(await machineDetails()),
+      ...(await machineDetails(settings.namespace)),
       haproxy_count: entries.filter(each => each.status === 'ACTIVE').length,
       listeners: entries.map(each => each.uuid),
       applied,
@@ -80,7 +81,7 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   const endpoints: Endpoint[] = [
     { method: 'GET', path: at('/info'), answer: () => ({ status: 200, body: about }) },
     { method: 'GET', path: at('/details'), answer: async () => ({ status: 200, body: await details() }) },
-    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!) },
+    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!, settings.namespace) },
     { method: 'GET', path: at('/listeners'), answer: async () => ({ status: 200, body: await listeners.entries() }) },
     { method: 'GET', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.details(listener!) },
     { method: 'DELETE', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.remove(listener!) },
@@ -129,11 +130,11 @@ function expectUsable(pem: Buffer): void {
   }
 }
 
-async function interfaceOf(ip: string): Promise<Answer> {
+async function interfaceOf(ip: string, namespace = NAMESPACE): Promise<Answer> {
   if (isIP(ip) === 0) throw new Refusal(400, { message: 'Invalid IP address' })
   const canonical = (address: string) => (address.includes(':') ? new URL(`http://[${address}]`).hostname : address)
   const wanted = canonical(ip)
-  const found = (await interfacesIn(NAMESPACE)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
+  const found = (await interfacesIn(namespace)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
   if (found === undefined) throw new Refusal(404, { message: 'Error interface not found for IP address' })
   return { status: 200, body: { message: 'OK', interface: found.ifname } }
 }

@@ -26,6 +26,7 @@ export class HeartbeatSender {
   #boot_id = ''
   #timer: NodeJS.Timeout | null = null
   #silent = false
+  #ended = false
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -45,6 +46,7 @@ export class HeartbeatSender {
   }
 
   end(): void {
+    this.#ended = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     for (const socket of this.#sockets.values()) socket.close()
   }
@@ -54,6 +56,7 @@ export class HeartbeatSender {
     await this.#tell(Math.min(1_000, interval_ms / 2)).catch(error => {
       this.#options.log('a heartbeat failed', { error: String(error.stack ?? error) })
     })
+    if (this.#ended) return
     const next_ms = Math.max(due_ms + interval_ms, performance.now())
     const wait_ms = Math.max(0, next_ms - performance.now())
     this.#timer = setTimeout(() => void this.#beat(next_ms), wait_ms).unref()
@@ -67,7 +70,7 @@ export class HeartbeatSender {
     const seen = await listeners.look(limit_ms)
     if (!seen.some(each => each.missed)) await noteAnswers()
     await totals.save().catch(error => log('counters cannot be kept', { error: String(error) }))
-    if (this.#silent) return
+    if (this.#silent || this.#ended) return
     const all = seen.map(({ id, answer, digest }): SeenListener => {
       return { id, answer, digest, totals: totals.of(id), told: this.#told.get(id) ?? none }
     })

@@ -37,7 +37,7 @@ export async function acceptLoadBalancer(
   refuseWithoutVip(fields)
   const tenant = tenantOf(caller, project_id)
   const children = await completed(context, tenant, others)
-  const { topology } = options
+  const topology = provider.topologies.find(one => one === options.topology) ?? provider.topologies[0]
   const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor } as const
   // Nobody gets a port made for what is refused anyway.
   refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))

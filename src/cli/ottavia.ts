@@ -94,7 +94,7 @@ program
 
 program
   .command('serve')
-  .description('run one of the daemons: api, controller, housekeeping, or all of them')
+  .description('run one of the daemons: api, controller, health, housekeeping, or all of them; or network-host')
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
@@ -102,8 +102,13 @@ program
       const { pocketRole } = await import('./commands/serve-pocket.ts')
       return pocketRole()
     }
+    const config = options.config ?? process.env.OTTAVIA_CONFIG ?? null
+    if (role === 'network-host') {
+      const { networkHostRole } = await import('./commands/network-host.ts')
+      return networkHostRole(config)
+    }
     const { serve } = await import('./commands/serve.ts')
-    await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
+    await serve(role, config)
   })
 
 program

@@ -47,7 +47,8 @@ export function listColumns(resource: Listed): Map<string, Field> {
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
   const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
-  if (resource === 'amphora') scope.push(`o.status <> 'DELETED'`) // kept for a while, and not shown
+  // rows are kept for a while after their deletion; and what runs on a network host is no server, which this list is of
+  if (resource === 'amphora') scope.push(`o.status <> 'DELETED' and o.network_host is null`)
   const order = [
     ...query.sort,
     { column: 'created_at', descending: false },

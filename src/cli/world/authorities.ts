@@ -2,7 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { issueController, makeAuthority, makeKeys, serverPem, type Validity } from '../../amphora/certificates.ts'
+import {
+  issueAmphora,
+  issueController,
+  makeAuthority,
+  makeKeys,
+  serverPem,
+  type Validity,
+} from '../../amphora/certificates.ts'
 
 const ten_years_ms = 10 * 365 * 24 * 3_600_000
 
@@ -31,6 +38,18 @@ export async function ensureAuthorities(dir: string): Promise<Record<string, str
   write('client.pem', serverPem(client))
   fs.renameSync(draft, dir)
   return options
+}
+
+/** The certificate of a network host, signed by the authority of amphorae; answers with its file. */
+export async function ensureHostCertificate(dir: string, name: string): Promise<string> {
+  const file = path.join(dir, `${name}.pem`)
+  if (fs.existsSync(file)) return file
+  const read = (part: string) => fs.readFileSync(path.join(dir, `server-ca.${part}`), 'utf8')
+  const authority = { certificate_pem: read('pem'), private_key_pem: read('key') }
+  const made = await issueAmphora(name, await makeKeys(), authority, validity(ten_years_ms))
+  fs.writeFileSync(`${file}.new`, serverPem(made), { mode: 0o600 })
+  fs.renameSync(`${file}.new`, file)
+  return file
 }
 
 /** From an hour ago, for clocks that differ. */

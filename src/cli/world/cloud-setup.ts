@@ -13,6 +13,8 @@ export type PreparedCloud = {
   amphora_group_id: string
   /** The controllers' own address inside lb-mgmt-net. */
   controller_address: string
+  /** The network host's, there too. */
+  network_host_address: string
 }
 
 /** Names of what lies in the pocket cloud from its first start. */
@@ -22,6 +24,9 @@ const controller_group = 'lb-health-mgr-sec-grp'
 
 /** Who owns amphorae: the administrators' project, as in the described system, so that `nova list` shows them to admin. */
 export const service_project = 'admin'
+
+/** How the cloud and ottavia call the machine's one network host; a namespace of that name. */
+export const network_host = 'network-host-1'
 
 export const agent_port = 9876
 export const heartbeat_port = 5555
@@ -60,8 +65,16 @@ export async function prepareCloud(service: OpenStack, state: State): Promise<Pr
     device_id: 'world',
     'binding:profile': { interface: 'o-hm0' },
   })
+  const network_host_address = await ensureHostPort(neutron, {
+    name: `network host ${network_host}`,
+    network_id: network.id,
+    security_groups: [amphora_group_id], // it answers on the agents' port
+    device_owner: 'pocket:host',
+    device_id: network_host,
+    'binding:profile': { interface: 'eth0' },
+  })
   await ensureImage(service, state)
-  return { management_network_id: network.id, amphora_group_id, controller_address }
+  return { management_network_id: network.id, amphora_group_id, controller_address, network_host_address }
 }
 
 /** A host of ours on a network, for people and for VIPs' publication. Answers with the name of its namespace. */

@@ -9,11 +9,12 @@ import { startPostgres } from '../embedded-postgres.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { bundleAgent } from './agent-bundle.ts'
 import { Daemon } from './child.ts'
-import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
+import { ensureHost, network_host, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
 import { Publication } from './publication.ts'
 import { pocketSettings, writeOptions } from './settings.ts'
+import { run } from './shell.ts'
 import { status } from './status.ts'
 
 /** What the launcher hands in, as JSON in OTTAVIA_INSIDE. */
@@ -80,7 +81,8 @@ async function main(): Promise<void> {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
   })
-  await all.started
+  const hosting = await startNetworkHost()
+  await Promise.all([all.started, hosting.started])
 
   const publication = new Publication(hostOn, rememberedPorts())
   closers.push(() => publication.close())
@@ -112,8 +114,18 @@ async function main(): Promise<void> {
   closers.push(() => clearInterval(watch))
 }
 
-function daemon(role: string, inherited: number[], env: Record<string, string>): Daemon {
-  const argv = [process.execPath, path.join(repositoryDir, 'src/cli/ottavia.ts'), 'serve', role]
+/** In a network namespace of its own, of which the cloud knows. What it keeps is bound to a short path, because paths of
+ *  sockets are limited; and may be walked through by haproxy's user, which the state folder may not. */
+async function startNetworkHost(): Promise<Daemon> {
+  const kept = state.path('network-hosts', network_host)
+  for (const folder of [kept, '/var/lib/octavia']) fs.mkdirSync(folder, { recursive: true })
+  await run(['mount', '--bind', kept, '/var/lib/octavia'])
+  const env = { OTTAVIA_CONFIG: state.path('network-host.toml') }
+  return daemon('network-host', [], env, ['nsenter', `--net=/run/netns/${network_host}`])
+}
+
+function daemon(role: string, inherited: number[], env: Record<string, string>, inside: string[] = []): Daemon {
+  const argv = [...inside, process.execPath, path.join(repositoryDir, 'src/cli/ottavia.ts'), 'serve', role]
   const log_file = state.path('log', `${role === 'all' ? 'ottavia' : role}.log`)
   const started = new Daemon({ title: role, argv, env, log_file, fds: inherited })
   closers.push(() => started.stop())
