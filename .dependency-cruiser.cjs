@@ -7,7 +7,7 @@ const rooms = {
   amphora: [['lbaas'], 'The agent carries it: no database, no daemon.'],
   controller: [['lbaas', 'store', 'service'], 'It runs any provider and knows none.'],
   'providers/amphora': [
-    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'providers/network'],
+    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'service/secret', 'providers/network'],
     'A step returns facts; the runner writes them. Providers never import each other.',
   ],
   'providers/haproxy': [

@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config'
 const kind = process.env.OTTAVIA_STACKS
 const folder = path.join(import.meta.dirname, 'test/acceptance')
 const sharing = fs
-  .readdirSync(folder)
+  .readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.test.ts') && fs.readFileSync(path.join(folder, name), 'utf8').includes('stack_dir'))
   .map(name => `test/acceptance/${name}`)
 

@@ -11,7 +11,9 @@ export type Box = {
   keepalived: { cfg: string; running: boolean } | null
   /** Nobody there answers any more; Nova does not know. */
   dead: boolean
-  listeners: Map<string, { cfg: string; running: boolean }>
+  /** `files`: the certificates that its haproxy has read. */
+  listeners: Map<string, { cfg: string; running: boolean; files: string[] }>
+  tls_files: Map<string, string>
 }
 
 type Port = { mac_address: string; fixed_ips: { ip_address: string }[] }
@@ -54,8 +56,15 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
       if (found.keepalived) found.keepalived.running = false
     },
     uploadListener: async (id: string, cfg: string) => {
-      box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false })
+      const files = [...cfg.matchAll(/\S+\/certs\/(\S+)/g)].map(([, file]) => file!)
+      const missing = files.find(file => !box().tls_files.has(file))
+      if (missing) throw new AgentError(400, 'refused', 'Invalid request', `unable to load ${missing}`)
+      const read = files.map(file => `${file}: ${box().tls_files.get(file)}`)
+      box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false, files: read })
       return { etag: null, warning: null }
+    },
+    uploadTlsFile: async (id: string, name: string, pem: Buffer) => {
+      box().tls_files.set(`${id}/${name}`, pem.toString())
     },
     startListener: async (id: string) => {
       listener(id).running = true

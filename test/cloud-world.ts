@@ -3,6 +3,7 @@ import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
 import type { Amphora } from '../src/lbaas/amphora.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
+import { Secret } from '../src/service/secret.ts'
 import { agentCalls, type Box } from './agent-world.ts'
 
 /** Where the controller dies: before the n-th call has its effect, or after it, with the answer lost. Late: the effect comes
@@ -13,6 +14,19 @@ export class Died extends Error {}
 
 type Port = Awaited<ReturnType<Clients['neutron']['createPort']>>
 type Group = Awaited<ReturnType<Clients['neutron']['createSecurityGroup']>>
+/** A certificate that is none, of that name. */
+function bundleOf(ref: string, ask: (ref: string) => void): Awaited<ReturnType<Clients['certificates']['read']>> {
+  ask(ref)
+  return {
+    certificate_pem: `certificate ${ref}`,
+    private_key_pem: new Secret(`key ${ref}`),
+    intermediates_pem: [],
+    common_name: ref,
+    dns_names: [],
+    not_after: new Date(2e12),
+  }
+}
+
 /** What exists outside the rows. `effects` counts the calls so far; `death` strikes once. */
 export class CloudWorld {
   readonly servers = new Map<string, Box>()
@@ -23,6 +37,9 @@ export class CloudWorld {
   readonly spares: Amphora[] = []
   /** What becomes of the row of one that was taken. */
   adopted: (spare: Amphora) => void = () => {}
+  /** What is kept for load balancers, and what the key manager does when it is asked. */
+  readonly vault = new Map<string, Secret>()
+  certificate: (ref: string) => void = () => {}
   /** No server finds a host any more. */
   full = false
   effects = 0
@@ -46,8 +63,9 @@ export class CloudWorld {
         vip: box.vip,
         keepalived: box.keepalived?.running ?? false,
         plugged: box.plugged.size,
-        listeners: [...box.listeners].map(([id, l]) => [id, l.running, l.cfg]).sort(),
+        listeners: [...box.listeners].map(([id, l]) => [id, l.running, l.cfg, [...l.files].sort()]).sort(),
       })),
+      vault: [...this.vault.keys()].sort(),
       ports: [...this.ports.values()]
         .map(p => [
           p.name.replace(/-amphora-\d+$/, ''),
@@ -156,6 +174,18 @@ export class CloudWorld {
         anti_affinity_policy: 'anti-affinity',
         vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
       },
+      certificates: this.#mortal({
+        read: async (ref: string) => bundleOf(ref, this.certificate),
+        readAuthority: async (ref: string) => ({ certificates_pem: [`authority ${ref}`], revocations_pem: [] }),
+      }) as unknown as Clients['certificates'],
+      vault: this.#mortal({
+        keep: async (of: string, name: string, pem: Secret) => void this.vault.set(`${of} ${name}`, pem),
+        fetch: async (of: string, name: string) => this.vault.get(`${of} ${name}`) ?? null,
+        names: async () => [...this.vault.keys()].map(key => key.split(' ')[1]!),
+        forget: async (of: string, names: string[]) => {
+          for (const name of names) this.vault.delete(`${of} ${name}`)
+        },
+      }) as unknown as Clients['vault'],
       imageTag: async () => 'amphora',
       adoptSpare: async place => {
         const spare = this.spares.shift()
@@ -214,7 +244,14 @@ export class CloudWorld {
   #boot(name: string): string {
     if (this.full) throw new CloudError('compute', 403, 'forbidden', 'No valid host was found.', null)
     const id = `server-${this.#id()}`
-    const nothing = { plugged: new Set<string>(), vip: null, keepalived: null, dead: false, listeners: new Map() }
+    const nothing = {
+      plugged: new Set<string>(),
+      vip: null,
+      keepalived: null,
+      dead: false,
+      listeners: new Map(),
+      tls_files: new Map(),
+    }
     this.servers.set(id, { id, name, mac_addresses: new Set(), ...nothing })
     const port = this.#newPort({ network_id: 'mgmt', name: '', device_owner: 'compute:nova' })
     this.#change(port.id, { device_id: id })

@@ -14,6 +14,7 @@ import { aboutMachine, machineDetails } from './machine.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
 import { writePingWrapper } from './ping.ts'
 import { Plugs } from './plug.ts'
+import { TlsFiles } from './tls-files.ts'
 import { Totals } from './totals.ts'
 import { Vrrp } from './vrrp.ts'
 
@@ -39,11 +40,13 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
   await totals.load()
   await writePingWrapper(settings.base_path)
   const plugs = new Plugs(settings, log)
+  const tls_files = new TlsFiles(settings.base_path)
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
     namespace: settings.namespace,
     peer: peerName(settings.amphora_id),
+    tls_files,
     machine: { ...thisMachine(), ...(settings.namespace ? { base_path: settings.base_path } : {}) },
     log,
     totals,
@@ -95,6 +98,21 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
       method: 'PUT',
       path: at(`/listeners/${id}/([A-Za-z]+)`),
       answer: ([listener, action]) => listeners.act(listener!, action!),
+    },
+    {
+      method: 'PUT',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name], body) => tls_files.put(listener!, name!, body),
+    },
+    {
+      method: 'GET',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name]) => tls_files.digest(listener!, name!),
+    },
+    {
+      method: 'DELETE',
+      path: at(`/listeners/${id}/certificates/([^/]+)`),
+      answer: ([listener, name]) => tls_files.remove(listener!, name!),
     },
     { method: 'PUT', path: at('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
     { method: 'PUT', path: at('/vrrp/([A-Za-z]+)'), answer: ([action]) => vrrp.act(action!) },

@@ -17,6 +17,7 @@ import { applyOperations, ask, deleteLeft, leftOver, verifyServers } from './run
 import { serverStates } from './server-state.ts'
 import { poolsOf, type Statistics, statisticsOf } from './statistics.ts'
 import { Supervisor } from './supervisor.ts'
+import type { TlsFiles } from './tls-files.ts'
 import type { Totals } from './totals.ts'
 import { Turn } from './turn.ts'
 
@@ -275,6 +276,8 @@ export class Listener {
   async #recordApplied(text: string, digest: string | null): Promise<void> {
     this.#digest = digest
     await writeWhole(this.#file('applied'), `${digestOf(text)}${digest === null ? '' : ` ${digest}`}`)
+    // What was uploaded since then may name others.
+    await this.#options.tls_files.prune(this.id, [text, (await readIfThere(this.#file('haproxy.cfg'))) ?? ''])
   }
 
   async #count(limit_ms: number): Promise<Statistics> {
@@ -304,6 +307,7 @@ export type ListenerOptions = {
   namespace?: string
   peer: string
   machine: Machine
+  tls_files: TlsFiles
   log: Log
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void

@@ -1,4 +1,5 @@
 /** The controller's client of one agent: REST 0.5 over mutual TLS. */
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { Client } from 'undici'
 import { AgentError, errorIn } from './agent-error.ts'
@@ -77,6 +78,17 @@ export class AmphoraClient {
   async listenerConfig(listener_id: string, call: Call = {}): Promise<{ cfg: string; etag: string | null }> {
     const { body, headers } = await this.#request('GET', paths.listenerConfig(listener_id), call)
     return { cfg: body, etag: unquoted(headers.etag) }
+  }
+
+  /** A file that the listener's configuration names. It is asked for first: keys travel only where they are not. */
+  async uploadTlsFile(listener_id: string, name: string, pem: Buffer, call: Call = {}): Promise<void> {
+    const path = paths.tlsFile(listener_id, name)
+    const md5 = createHash('md5').update(pem).digest('hex')
+    const known = await this.#json<{ md5sum: string }>('GET', path, call).catch(error => {
+      if (error instanceof AgentError && error.kind === 'not_found') return null
+      throw error
+    })
+    if (known?.md5sum !== md5) await this.#request('PUT', path, call, pem, 'application/x-pem-file')
   }
 
   startListener(listener_id: string, call: Call = {}): Promise<ActionResult> {

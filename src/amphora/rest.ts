@@ -14,6 +14,7 @@ export const paths = {
   listenerConfig: (listener_id: string) => `${PREFIX}/listeners/${listener_id}/haproxy`,
   listenerUpload: (amphora_id: string, listener_id: string) =>
     `${PREFIX}/listeners/${amphora_id}/${listener_id}/haproxy`,
+  tlsFile: (listener_id: string, name: string) => `${PREFIX}/listeners/${listener_id}/certificates/${name}`,
   plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
   plugNetwork: `${PREFIX}/plug/network`,
   certificate: `${PREFIX}/certificate`,

@@ -5,13 +5,15 @@ import { Rejected } from '../lbaas/errors.ts'
 import { batchOfMembers } from '../lbaas/member-batch.ts'
 import type { Creation } from '../lbaas/nested.ts'
 import type { Dialect, TreeResource } from '../lbaas/resource.ts'
-import type { Tree } from '../lbaas/tree.ts'
+import { childOf, type Tree } from '../lbaas/tree.ts'
 import * as amphorae from '../store/amphorae.ts'
 import { wake } from '../store/claims.ts'
 import * as journal from '../store/journal.ts'
+import { tables } from '../store/schema.ts'
 import * as trees from '../store/trees.ts'
+import { checkCertificates } from './certificate-references.ts'
 import type { Context } from './context.ts'
-import { acceptLoadBalancer, completed, tenantOf } from './creations.ts'
+import { acceptLoadBalancer, completed } from './creations.ts'
 import type { Caller } from './identity.ts'
 import { locate, ownerFor, refuseForeignProject, refuseForeignReferences, standingFor } from './owners.ts'
 import { type Numbered, untilThrough, write } from './write.ts'
@@ -36,8 +38,21 @@ export async function accept(
   if (intent.verb === 'update') {
     await refuseForeignReferences(context.pool, caller, dialect, intent, owner.load_balancer_id)
     refuseForeignProject(caller, intent.fields)
+    await checkCertificates(context, caller, intent.resource, intent.fields, await rowAfter(context, owner, intent))
   }
   return { tree: await write(context, caller, { ...owner, id, requests: [intent as Request] }), id }
+}
+
+/** The fields as they will be, where that takes a look at the row. */
+async function rowAfter(
+  { pool }: Context,
+  { load_balancer_id }: { load_balancer_id: string },
+  { resource, id, fields }: Extract<Intent, { verb: 'update' }>,
+): Promise<Record<string, unknown>> {
+  const named = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'revocations')
+  const authority = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'authority')
+  const tree = named || authority ? await trees.read(pool, load_balancer_id) : null
+  return { ...(tree && resource !== 'load_balancer' ? childOf(tree, resource, id) : {}), ...fields }
 }
 
 async function acceptCreate(
@@ -55,7 +70,7 @@ async function acceptCreate(
   const made = new Set(all.map(one => one.new_id))
   for (const one of all) await refuseForeignReferences(context.pool, caller, dialect, one, owner.load_balancer_id, made)
   refuseForeignProject(caller, fields)
-  const requests = await completed(context, tenantOf(caller, owner.project_id), all)
+  const requests = await completed(context, caller, owner.project_id, all)
   return { tree: await write(context, caller, { ...owner, id, requests }), id }
 }
 
@@ -70,10 +85,10 @@ export async function acceptMembers(
 ): Promise<void> {
   const verbs = ['create', 'update', ...(additive_only ? [] : ['delete' as const])] as const
   const [owner] = await Promise.all(verbs.map(verb => ownerFor(context.pool, caller, dialect, verb, 'pool', pool_id)))
-  const tenant = tenantOf(caller, owner!.project_id)
   const creates = await completed(
     context,
-    tenant,
+    caller,
+    owner!.project_id,
     members.map(one => one.creation),
   )
   const wanted = members.map(({ named }, i) => ({ create: creates[i] as Numbered & CreateMember, named }))

@@ -1,6 +1,7 @@
 /** What every request of the API works with. */
 import type { FastifyBaseLogger } from 'fastify'
 import type pg from 'pg'
+import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
 import type { Neutron } from '../cloud/neutron.ts'
 import type { Topology } from '../lbaas/load-balancer.ts'
 import type { Provider } from '../lbaas/provider.ts'
@@ -29,6 +30,7 @@ export type ApiOptions = {
 export type Context = {
   pool: pg.Pool
   neutron: Neutron
+  certificates: CertificateStore
   identity: Identity
   options: ApiOptions
   log: FastifyBaseLogger

@@ -12,6 +12,7 @@ import { choiceOf } from '../store/flavors.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
+import { checkCertificates } from './certificate-references.ts'
 import type { Context } from './context.ts'
 import type { Caller } from './identity.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
@@ -35,14 +36,13 @@ export async function acceptLoadBalancer(
   const { provider, flavor } = await settledProvider(context, dialect, post)
   const fields = { ...post, project_id, provider: provider.name }
   refuseWithoutVip(fields)
-  const tenant = tenantOf(caller, project_id)
-  const children = await completed(context, tenant, others)
+  const children = await completed(context, caller, project_id, others)
   const topology = provider.topologies.find(one => one === options.topology) ?? provider.topologies[0]
   const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor } as const
   // Nobody gets a port made for what is refused anyway.
   refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1)
-  const vip = await settleVip(context, tenant, id, fields)
+  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
   try {
     const requests = [{ ...root, vip }, ...children]
     return await write(context, caller, { load_balancer_id: null, project_id, id, requests })
@@ -56,7 +56,13 @@ export async function acceptLoadBalancer(
 }
 
 /** The creations as requests, with what the cloud says about what they name. */
-export async function completed(context: Context, tenant: Tenant, creations: Creation[]): Promise<Numbered[]> {
+export async function completed(
+  context: Context,
+  caller: Caller,
+  project_id: string,
+  creations: Creation[],
+): Promise<Numbered[]> {
+  const tenant = tenantOf(caller, project_id)
   const subnets = new Map<string, Promise<MemberSubnet>>()
   const subnetOf = ({ subnet_id }: Record<string, unknown>): Promise<MemberSubnet> | null => {
     if (typeof subnet_id !== 'string') return null
@@ -66,13 +72,14 @@ export async function completed(context: Context, tenant: Tenant, creations: Cre
   }
   return Promise.all(
     creations.map(async creation => {
+      await checkCertificates(context, caller, creation.resource, creation.fields)
       const subnet = creation.resource === 'member' ? { subnet: await subnetOf(creation.fields) } : {}
       return { verb: 'create', ...creation, ...subnet } as Numbered
     }),
   )
 }
 
-export function tenantOf(caller: Caller, project_id: string): Tenant {
+function tenantOf(caller: Caller, project_id: string): Tenant {
   return { project_id, is_admin: caller.rights.write_all }
 }
 

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import { validateToken } from '../cloud/keystone.ts'
 import type { OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { Secret } from '../service/secret.ts'
 import { type Rights, rightsOf } from './policy.ts'
 
-export type Caller = { user_id: string; project_id: string | null; rights: Rights }
+/** `token` is there where Keystone is asked: with it the caller's own rights at other services are used. */
+export type Caller = { user_id: string; project_id: string | null; rights: Rights; token?: Secret }
 
 export type AuthStrategy = 'keystone' | 'noauth'
 
@@ -37,7 +39,7 @@ export class Identity {
     const token = headers['x-auth-token']
     const caller = typeof token === 'string' && token !== '' ? await this.#ask(token) : null
     if (!caller) throw new Rejected('unauthenticated', {})
-    return caller
+    return { ...caller, token: new Secret(token as string) }
   }
 
   #ask(token: string): Promise<Caller | null> {

@@ -111,7 +111,7 @@ function columnsByName(speech: Speech, resource: Listed): Map<string, string> {
   const names = new Map<string, string>()
   for (const [column, field] of listColumns(resource)) {
     // Parents are not shown, and yet lists are asked for those of one.
-    const is_parent = column === 'load_balancer_id' || column === 'pool_id'
+    const is_parent = column === tables[resource].parent?.field
     if (shown(field, speech.dialect) || is_parent) names.set(wireName(column, field), column)
   }
   for (const [alias, name] of Object.entries(speech.aliases)) {

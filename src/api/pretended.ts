@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { testDatabase } from '../../test/postgres.ts'
+import { CertificateError } from '../cloud/certificates/certificate-error.ts'
+import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
 import type { Port } from '../cloud/neutron.ts'
 import { type CloudAnswer, CloudError, type CloudRequest, type OpenStack } from '../cloud/openstack.ts'
 import { amphora_provider } from '../lbaas/provider.ts'
@@ -11,6 +13,7 @@ import { sampleId } from '../lbaas/sample.ts'
 import { usual_tls } from '../lbaas/tls.ts'
 import { openLog } from '../service/log.ts'
 import { openPool } from '../service/postgres.ts'
+import { Secret } from '../service/secret.ts'
 import { migrate } from '../store/migrations.ts'
 import { transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
@@ -107,6 +110,30 @@ class PretendedCloud {
   }
 }
 
+/** Refs that begin with `own` are the tenant's and good; the service is let in by `grant`. */
+const granted = new Set<string>()
+export const pretended_certificates: CertificateStore & { granted: Set<string> } = {
+  granted,
+  read: async (ref, { token } = {}) => {
+    admit(ref, token)
+    const names = { common_name: null, dns_names: [], intermediates_pem: [] }
+    return { certificate_pem: ref, private_key_pem: new Secret('key'), not_after: new Date(), ...names }
+  },
+  readAuthority: async (ref, { token } = {}) => {
+    admit(ref, token)
+    return { certificates_pem: ref.endsWith('crl') ? [] : [ref], revocations_pem: ref.endsWith('crl') ? [ref] : [] }
+  },
+  grant: async ref => void granted.add(ref),
+  revoke: async ref => void granted.delete(ref),
+}
+
+function admit(ref: string, token: string | undefined): void {
+  if (ref === 'away') throw new CloudError('key-manager', 503, '', 'the key manager is away', null)
+  if (ref === 'broken') throw new CertificateError(ref, 'unusable', 'has expired on 2020-01-01')
+  if (!ref.startsWith('own')) throw new CertificateError(ref, 'missing', 'is not there')
+  if (token === undefined && !granted.has(ref)) throw new CertificateError(ref, 'closed', 'may not be read')
+}
+
 export type Answer = { status: number; body: unknown; headers: Headers }
 export type Call = (
   method: string,
@@ -140,6 +167,7 @@ export function apiForTests(changed: Partial<ApiOptions> = {}): Setting {
       const api = await startApi({
         pool: setting.pool,
         cloud: setting.cloud as unknown as OpenStack,
+        certificates: pretended_certificates,
         options: { ...setting.options, ...options },
         listen: { octavia: [endpoint], neutron: [endpoint] },
         log,

@@ -12,6 +12,7 @@ import {
   LogController,
 } from 'fastify'
 import type pg from 'pg'
+import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
 import { Neutron } from '../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
@@ -47,17 +48,18 @@ const close_patience_ms = 5_000
 export async function startApi(given: {
   pool: pg.Pool
   cloud: OpenStack
+  certificates: CertificateStore
   options: ApiOptions
   listen: { octavia: readonly Endpoint[]; neutron: readonly Endpoint[] }
   log: FastifyBaseLogger
   clock?: () => Date
 }): Promise<Api> {
-  const { pool, cloud, options, listen, log, clock = () => new Date() } = given
+  const { pool, cloud, certificates, options, listen, log, clock = () => new Date() } = given
   if (options.auth_strategy === 'noauth')
     for (const endpoint of [...listen.octavia, ...listen.neutron])
       if ('host' in endpoint && !isLoopback(endpoint.host)) throw openToAll(endpoint.host)
   const identity = new Identity(cloud, options.auth_strategy, clock)
-  const context: Context = { pool, neutron: new Neutron(cloud), identity, options, log, clock }
+  const context: Context = { pool, neutron: new Neutron(cloud), certificates, identity, options, log, clock }
   const opened: { app: FastifyInstance; servers: http.Server[] }[] = []
   const close = async () => {
     const servers = opened.flatMap(one => one.servers)

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 
-export type Secrets = { admin: string; demo: string; octavia: string; heartbeat_key: string }
+export type Secrets = { admin: string; demo: string; octavia: string; heartbeat_key: string; sealing_key: string }
 
 /** Ports of the host's loopback, which are the same inside. */
 export type Ports = {
@@ -54,11 +54,12 @@ export class State {
 
   /** Passwords and keys of this stack: random, made once, readable by the owner only. */
   secrets(): Secrets {
-    const known = this.#read<Secrets>('secrets.json')
-    if (known) return known
-    const fresh = () => randomBytes(18).toString('base64url')
-    const secrets = { admin: fresh(), demo: fresh(), octavia: fresh(), heartbeat_key: fresh() }
-    this.#write('secrets.json', secrets)
+    const known = this.#read<Partial<Secrets>>('secrets.json') ?? {}
+    const names = ['admin', 'demo', 'octavia', 'heartbeat_key', 'sealing_key'] as const
+    const missing = names.filter(name => known[name] === undefined)
+    const fresh = missing.map(name => [name, randomBytes(18).toString('base64url')])
+    const secrets: Secrets = { ...known, ...Object.fromEntries(fresh) }
+    if (missing.length) this.#write('secrets.json', secrets)
     return secrets
   }
 

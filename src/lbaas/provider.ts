@@ -26,7 +26,7 @@ export const amphora_provider: Provider = {
   name: 'amphora',
   aliases: ['octavia'],
   description: 'The reference provider: haproxy in servers of the cloud, called amphorae.',
-  listener_protocols: ['HTTP', 'HTTPS', 'TCP'],
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS'],
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],

@@ -75,8 +75,9 @@ export type Options = {
   since?: string
   /** Is only allowed while other fields have one of these values. */
   only_for?: Readonly<Record<string, readonly string[]>>
-  /** The resource that a uuid names; an object of the tree, or of the cloud (looked up before the change). */
-  of?: ResourceName | 'subnet' | 'network' | 'port'
+  /** What a uuid or a reference names: an object of the tree, of the cloud, or of the certificate store (looked up before
+   *  the change). */
+  of?: ResourceName | 'subnet' | 'network' | 'port' | 'certificate' | 'authority' | 'revocations'
   min?: number
   max?: number
   /** Longest string, in characters. */

@@ -41,17 +41,19 @@ export const spoken = {
 export const terminated = {
   default_tls_container_ref: string({
     ...reference,
+    of: 'certificate',
     doc: 'The certificate with its key: a PKCS#12 secret, or a certificate container.',
   }),
   sni_container_refs: list({
     default: [],
     change: true,
     rendered: false,
-    each: string({ max_length: 255, doc: 'A certificate.' }),
+    each: string({ max_length: 255, of: 'certificate', doc: 'A certificate.' }),
     doc: 'Further certificates, chosen by the name that the client asks for (SNI).',
   }),
   client_ca_tls_container_ref: string({
     ...reference,
+    of: 'authority',
     neutron: false,
     since: '2.8',
     doc: 'The authority that signs the certificates of clients: a PEM secret.',
@@ -66,6 +68,7 @@ export const terminated = {
   }),
   client_crl_container_ref: string({
     ...reference,
+    of: 'revocations',
     neutron: false,
     since: '2.8',
     doc: 'The certificates of clients that hold no longer: a PEM secret with a CRL.',
@@ -107,18 +110,21 @@ export const reencrypted = {
   }),
   tls_container_ref: string({
     ...reference,
+    of: 'certificate',
     neutron: false,
     since: '2.8',
     doc: 'The certificate that members are shown: a PKCS#12 secret, or a certificate container.',
   }),
   ca_tls_container_ref: string({
     ...reference,
+    of: 'authority',
     neutron: false,
     since: '2.8',
     doc: 'The authority that signs the certificates of members: a PEM secret. Members are not verified without it.',
   }),
   crl_container_ref: string({
     ...reference,
+    of: 'revocations',
     neutron: false,
     since: '2.8',
     doc: 'The certificates of members that hold no longer: a PEM secret with a CRL.',

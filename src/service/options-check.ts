@@ -12,6 +12,8 @@ const checks: Readonly<Record<string, (options: Options) => Iterable<string>>> =
   *controller(options) {
     yield* heartbeats(options)
     yield* vrrp(options)
+    if (options.certificates.server_certs_key_passphrase.reveal().length < 16)
+      yield "[certificates] server_certs_key_passphrase is shorter than 16 characters: it seals the keys of tenants' certificates in the database; set it to a long random text, the same everywhere"
   },
   *health(options) {
     const { bind_ip } = options.health_manager

@@ -169,6 +169,9 @@ export const declarations = {
     ca_private_key: text('', 'File: its key.'),
     client_ca: text('', "File: the CA that signed the controller's certificate; amphorae accept no other."),
     client_cert: text('', "File: the controller's certificate and key."),
+    server_certs_key_passphrase: secret(
+      "Seals the keys of tenants' certificates in the database: a long random text, the same for all.",
+    ),
     cert_validity_time: number(2_592_000, 60, 1e9, 'Seconds that an amphora’s certificate is valid.'),
     certificate_store: choice(
       ['barbican', 'local'],

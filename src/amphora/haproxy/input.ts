@@ -78,9 +78,7 @@ function poolInput(tree: Tree, id: string | null): PoolInput | null {
 /** What of its references has become files is rendered; the step before the upload sees to it that all have. */
 function listenerFiles(row: Listener): Pick<ListenerInput, 'tls'> {
   if (!terminates(row)) return {}
-  const certificates = certificatesOf(row)
-    .map(ref => fileOf(row, ref))
-    .filter(name => name !== null)
+  const certificates = certificatesOf(row).map(ref => fileOf(row, ref)!)
   const client_ca = fileOf(row, row.client_ca_tls_container_ref)
   return { tls: { certificates, client_ca, client_crl: fileOf(row, row.client_crl_container_ref) } }
 }
@@ -91,6 +89,17 @@ function poolFiles(row: Pool): Pick<PoolInput, 'tls'> {
   return { tls: { certificate: fileOf(row, row.tls_container_ref), ca, crl: fileOf(row, row.crl_container_ref) } }
 }
 
+/** Stands for a file that is still to be fetched. There is none of that name, so haproxy refuses a configuration that was
+ *  uploaded too early, instead of verifying nobody. */
+const unresolved = 'unresolved'
+
 function fileOf({ tls_files }: Pick<Listener, 'tls_files'>, ref: string | null): string | null {
-  return ref === null ? null : (tls_files[ref]?.name ?? null)
+  return ref === null ? null : (tls_files[ref]?.name ?? unresolved)
+}
+
+/** The files that the rendered text names. */
+export function filesOf({ tls, default_pool, redirect_pools = [] }: ListenerInput): string[] {
+  const pools = [...(default_pool ? [default_pool] : []), ...redirect_pools].map(pool => pool.tls)
+  const names = [tls?.client_ca, tls?.client_crl, ...pools.flatMap(of => [of?.certificate, of?.ca, of?.crl])]
+  return [...new Set([...(tls?.certificates ?? []), ...names.filter(name => name !== null && name !== undefined)])]
 }

@@ -29,6 +29,7 @@ export function policyLines(policies: readonly L7PolicyInput[], backends: Readon
   ]
 }
 
+/** `redirect` takes its text as it stands, unlike `http-request redirect`, which looks for `%` expressions (measured). */
 function outcome({
   action,
   redirect_pool_id,
@@ -41,9 +42,9 @@ function outcome({
     case 'REJECT':
       return 'http-request deny'
     case 'REDIRECT_TO_URL':
-      return `redirect location ${logFormat(redirect_url ?? '')} ${code}`
+      return `redirect location ${word(redirect_url ?? '')} ${code}`
     case 'REDIRECT_PREFIX':
-      return `redirect prefix ${logFormat(redirect_prefix ?? '')} ${code}`
+      return `redirect prefix ${word(redirect_prefix ?? '')} ${code}`
     case 'REDIRECT_TO_POOL':
       return `use_backend ${word(redirect_pool_id ?? '')}`
   }
@@ -93,9 +94,4 @@ function sample({ type, key }: L7RuleInput): string {
 /** In any order, for all of them must match. */
 function enabled(rules: readonly L7RuleInput[]): L7RuleInput[] {
   return rules.filter(rule => rule.admin_state_up).sort((a, b) => (a.id < b.id ? -1 : 1))
-}
-
-/** A word in which haproxy looks for `%` expressions. */
-function logFormat(value: string): string {
-  return word(value.replaceAll('%', '%%'))
 }

@@ -7,6 +7,7 @@ import { bootConfig } from '../../amphora/agent-config.ts'
 import { AgentError } from '../../amphora/agent-error.ts'
 import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
 import { AmphoraClient, type Call } from '../../amphora/client.ts'
+import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Glance } from '../../cloud/glance.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova } from '../../cloud/nova.ts'
@@ -21,6 +22,7 @@ import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
 import type { Options } from '../../service/options.ts'
 import * as rollouts from '../../store/rollouts.ts'
 import * as spares from '../../store/spares.ts'
+import { TlsVault } from '../../store/tls-vault.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
 export function amphoraProvider(
@@ -30,6 +32,8 @@ export function amphoraProvider(
 ): Provider<Clients> & { close: () => Promise<void>; spares: SpareMaker } {
   const files = readCertificates(options)
   const agents = new Agents(options, files)
+  const certificates = openCertificateStore(options.certificates, () => os)
+  const vault = new TlsVault(pool, options.certificates.server_certs_key_passphrase)
   const { keepalived_vrrp, nova, controller_worker } = options
   const ways = { failover_order: controller_worker.failover_order, anti_affinity: nova.enable_anti_affinity }
   const clients = (
@@ -65,6 +69,8 @@ export function amphoraProvider(
         priority: { MASTER: keepalived_vrrp.vrrp_priority_master, BACKUP: keepalived_vrrp.vrrp_priority_backup },
       },
     },
+    certificates,
+    vault,
     imageTag: async () => (await rollouts.imageTag(pool)) ?? options.controller_worker.amp_image_tag,
     adoptSpare: (place, not_on_hosts) => spares.adopt(pool, place, not_on_hosts),
     newId: randomUUID,
@@ -128,6 +134,7 @@ class Agents {
       listener: id => client.listener(id, call),
       listenerConfig: id => client.listenerConfig(id, call),
       uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
+      uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
       startListener: id => client.startListener(id, call),
       reloadListener: id => client.reloadListener(id, call),
       deleteListener: id => client.deleteListener(id, call),

@@ -2,6 +2,7 @@
 import os from 'node:os'
 import { Registry } from 'prom-client'
 import { startApi } from '../../api/server.ts'
+import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Glance } from '../../cloud/glance.ts'
 import { OpenStack } from '../../cloud/openstack.ts'
 import { startController } from '../../controller/controller.ts'
@@ -90,6 +91,7 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
   const running = await startApi({
     pool,
     cloud,
+    certificates: openCertificateStore(options.certificates, () => cloud),
     log,
     options: {
       auth_strategy,

@@ -89,7 +89,7 @@ export async function writeOptions(
       heartbeat_timeout: 6,
       health_check_interval: 1,
     },
-    certificates: files,
+    certificates: { ...files, server_certs_key_passphrase: secrets.sealing_key },
   })
 }
 

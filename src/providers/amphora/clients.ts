@@ -1,9 +1,11 @@
 /** What the steps of this provider work with: the cloud's calls, agents, certificates, and the operator's choices. */
 import type { AmphoraClient } from '../../amphora/client.ts'
+import type { CertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
 import type { Amphora } from '../../lbaas/amphora.ts'
+import type { Secret } from '../../service/secret.ts'
 
 /** The calls of a class, without its private parts: what a test's world has to offer. */
 type Calls<T> = { [K in keyof T]: T[K] }
@@ -19,12 +21,24 @@ export type Clients = {
   /** The configuration and the files with which an amphora boots (Nova's personality). */
   bootFiles: (amphora_id: string, certificate_pem: string) => { path: string; contents: string }[]
   choices: Choices
+  certificates: Pick<CertificateStore, 'read' | 'readAuthority'>
+  vault: Vault
   /** The tag of the image that amphorae boot from now. */
   imageTag: () => Promise<string>
   /** Gives the place to a spare that is not on one of these hosts, and answers with it as it is now; null: there is none.
    *  It is written when this resolves. */
   adoptSpare: (place: Place, not_on_hosts: (string | null)[]) => Promise<Amphora | null>
   newId: () => string
+}
+
+/** Tenants' certificates and keys, kept sealed beside the tree: neither a key manager that is away nor a secret that is
+ *  gone keeps a load balancer from being served by another amphora. Names are digests of what is in the files. */
+export type Vault = {
+  keep: (load_balancer_id: string, name: string, pem: Secret) => Promise<void>
+  /** Null: it is not there. */
+  fetch: (load_balancer_id: string, name: string) => Promise<Secret | null>
+  names: (load_balancer_id: string) => Promise<string[]>
+  forget: (load_balancer_id: string, names: string[]) => Promise<void>
 }
 
 export type Agent = Pick<
@@ -36,6 +50,7 @@ export type Agent = Pick<
   | 'listener'
   | 'listenerConfig'
   | 'uploadListener'
+  | 'uploadTlsFile'
   | 'startListener'
   | 'reloadListener'
   | 'deleteListener'

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { CloudWorld } from '../../../test/cloud-world.ts'
-import { listener, member, pool, Rig, same, travelled } from '../../../test/flow-rig.ts'
+import { listener, member, pool, Rig, same, tls_listener, travelled } from '../../../test/flow-rig.ts'
 
 /** Ways that a load balancer goes. Each step of a way is run to its end before the next one. */
 const ways: Record<string, ((rig: Rig) => void)[]> = {
@@ -29,6 +29,18 @@ const ways: Record<string, ((rig: Rig) => void)[]> = {
     rig => {
       rig.change({ verb: 'delete', resource: 'listener', id: 'listener' })
       rig.change(listener, 'listener2')
+    },
+  ],
+  'a listener terminates TLS': [
+    rig => {
+      rig.change(listener, 'listener')
+      rig.change(pool, 'pool')
+      rig.change(member('10.0.0.11', 'net'), 'member1')
+    },
+    rig => rig.change(tls_listener, 'tls-listener'),
+    rig => {
+      const fields = { default_tls_container_ref: 'three', sni_container_refs: [] }
+      rig.change({ verb: 'update', resource: 'listener', id: 'tls-listener', fields })
     },
   ],
   'delete everything': [
@@ -86,6 +98,7 @@ test('killed in every call of its creation and then deleted, it leaves nothing',
       expect(rig.tree, JSON.stringify(death)).toBe(null)
       expect(rig.world.account(), JSON.stringify(death)).toEqual({
         servers: [],
+        vault: [],
         ports: [],
         groups: [],
         server_groups: [],

@@ -10,6 +10,7 @@ import { certificate, renewCertificate } from './steps/certificate.ts'
 import { deleteServer, deleteServerFirst } from './steps/delete-server.ts'
 import { dropListeners } from './steps/drop-listeners.ts'
 import { dropNetworks } from './steps/drop-networks.ts'
+import { fetchCertificates } from './steps/fetch-certificates.ts'
 import { forget } from './steps/forget.ts'
 import { nextInTurn } from './steps/in-turn.ts'
 import { memberPorts } from './steps/member-ports.ts'
@@ -29,6 +30,7 @@ export const serve: Flow<Clients> = flow('serve', [
   when(pair, [serverGroup]),
   vipPort,
   securityGroup,
+  fetchCertificates,
   amphoraRows,
   each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),

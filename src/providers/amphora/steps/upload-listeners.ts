@@ -1,7 +1,7 @@
 /** Each listener's configuration on the amphora: uploaded, asked for, then started or reloaded, as the described agent saw it. */
 import { AgentError } from '../../../amphora/agent-error.ts'
 import { digestOf } from '../../../amphora/digest.ts'
-import { listenerInput } from '../../../amphora/haproxy/input.ts'
+import { filesOf, listenerInput } from '../../../amphora/haproxy/input.ts'
 import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
 import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Permanent } from '../../../controller/outcome.ts'
@@ -31,6 +31,7 @@ export const uploadListeners = amphoraStep<Clients>({
     const applied = { ...amphora.applied }
     for (const { listener, input } of renderedListeners(tree)) {
       if (isApplied(amphora, listener, input)) continue
+      await uploadFiles(amphora, listener, input, tree, context)
       const etag = await apply(amphora, listener, input, context)
       applied[listener.id] = { input: digestOf(input), etag }
     }
@@ -52,6 +53,22 @@ export function renderedListeners(tree: Tree): { listener: Listener; input: List
 
 function isApplied(amphora: Amphora, listener: Listener, input: ListenerInput): boolean {
   return amphora.applied[listener.id]?.input === digestOf(input)
+}
+
+/** The certificates and keys that the configuration names. */
+async function uploadFiles(
+  amphora: Amphora,
+  listener: Listener,
+  input: ListenerInput,
+  tree: Tree,
+  { clients }: StepContext<Clients>,
+): Promise<void> {
+  for (const name of filesOf(input)) {
+    const pem = await clients.vault.fetch(tree.load_balancer.id, name)
+    if (pem === null)
+      throw new Permanent('A certificate is lost; change the listener.', `${name} is not kept`, listener.id)
+    await clients.agent(amphora).uploadTlsFile(listener.id, name, Buffer.from(pem.reveal()))
+  }
 }
 
 /** One listener; answers with the text's ETag. What the agent had to lower or leave out on its machine goes to the
