@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { AgentError } from '../../amphora/agent-error.ts'
 import { AmphoraClient, type Call } from '../../amphora/client.ts'
 import { type HostedEntry, hostedPath, hostedPrefix } from '../../amphora/network-host.ts'
+import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
 import { Permanent, Transient } from '../../controller/outcome.ts'
@@ -13,6 +14,7 @@ import type { Agent, Clients, NetworkHost, NetworkHosts, Place } from '../../pro
 import { due } from '../../providers/haproxy/flows.ts'
 import { type Options, OptionsError } from '../../service/options.ts'
 import { loads } from '../../store/network-hosts.ts'
+import { TlsVault } from '../../store/tls-vault.ts'
 
 /** The provider as the engine wants it. Connections to hosts are kept between claims. */
 export function haproxyProvider(
@@ -22,6 +24,8 @@ export function haproxyProvider(
 ): Provider<Clients> & { close: () => Promise<void> } {
   const known = networkHosts(options.haproxy.network_hosts)
   const connections = new Connections(options, known)
+  const certificates = openCertificateStore(options.certificates, () => os)
+  const vault = new TlsVault(pool, options.certificates.server_certs_key_passphrase)
   return {
     name: 'haproxy',
     due,
@@ -32,6 +36,8 @@ export function haproxyProvider(
       return {
         // what the cloud was asked for it may make even if we do not wait for the answer: so we do
         neutron: new Neutron(os, claim),
+        certificates,
+        vault,
         hosts: hostCalls(connections, known, () => loads(pool), call),
         agent: place => agentCalls(connections.agent(place), call),
         newId: randomUUID,
@@ -100,6 +106,7 @@ function agentCalls(client: AmphoraClient, call: Call): Agent {
     listener: id => client.listener(id, call),
     listenerConfig: id => client.listenerConfig(id, call),
     uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
+    uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
     startListener: id => client.startListener(id, call),
     reloadListener: id => client.reloadListener(id, call),
     deleteListener: id => client.deleteListener(id, call),

@@ -1,12 +1,9 @@
 /** What the steps of this provider work with: Neutron, the network hosts, and the agents of load balancers on them. */
 import type { AmphoraClient } from '../../amphora/client.ts'
 import type { Amphora } from '../../lbaas/amphora.ts'
-import type { NetworkClients } from '../network/clients.ts'
+import type { Calls, ListenerAgent, SharedClients } from '../shared/clients.ts'
 
-/** A call: the signal and the claim's token are the program's that joins them. */
-type Calls<T, K extends keyof T> = Pick<{ [C in keyof T]: T[C] }, K>
-
-export type Clients = NetworkClients & {
+export type Clients = Omit<SharedClients, 'agent'> & {
   hosts: NetworkHosts
   /** The agent of this load balancer on its amphora's host. */
   agent: (amphora: Place) => Agent
@@ -31,16 +28,4 @@ export type NetworkHosts = {
 
 export type NetworkHost = { name: string; address: string }
 
-export type Agent = Calls<
-  AmphoraClient,
-  | 'interface'
-  | 'listeners'
-  | 'listener'
-  | 'listenerConfig'
-  | 'uploadListener'
-  | 'startListener'
-  | 'reloadListener'
-  | 'deleteListener'
-  | 'plugVip'
-  | 'plugNetwork'
->
+export type Agent = ListenerAgent & Pick<Calls<AmphoraClient>, 'interface' | 'plugVip' | 'plugNetwork'>

@@ -1,11 +1,13 @@
 /** What a load balancer goes through that is haproxy in a namespace of a network host. One screen. */
 import { each, type Flow, flow } from '../../controller/flow.ts'
 import { leaving, type Tree } from '../../lbaas/tree.ts'
-import { releaseSecurityGroup, securityGroup } from '../network/security-group.ts'
-import { releaseVipPort, vipPort } from '../network/vip-port.ts'
+import { dropListeners } from '../shared/drop-listeners.ts'
+import { fetchCertificates } from '../shared/fetch-certificates.ts'
+import { releaseSecurityGroup, securityGroup } from '../shared/security-group.ts'
+import { uploadListeners } from '../shared/upload-listeners.ts'
+import { releaseVipPort, vipPort } from '../shared/vip-port.ts'
 import type { Clients } from './clients.ts'
 import { all, doomed, leavingHost, serving } from './serving.ts'
-import { dropListeners, uploadListeners } from './steps/listeners.ts'
 import { dropNetworks, memberPorts, releaseMemberPorts } from './steps/member-ports.ts'
 import { clearHost, namespace } from './steps/namespace.ts'
 import { anotherHost, networkHost } from './steps/network-host.ts'
@@ -18,6 +20,7 @@ export const serve: Flow<Clients> = flow('serve', [
   each(serving, [dropListeners, dropNetworks]), // removals before additions
   vipPort,
   securityGroup,
+  fetchCertificates,
   networkHost,
   each(serving, [namespace, memberPorts, uploadListeners, bindVip]),
   settle,

@@ -1,5 +1,5 @@
 /** The end of a flow: what was applied becomes ACTIVE, what was removed is forgotten. */
-import { settledTree } from '../../../amphora/haproxy/rendered.ts'
+import { settledTree } from '../../../amphora/haproxy/settled.ts'
 import { difference, treeStep } from '../../../controller/flow.ts'
 import type { Clients } from '../clients.ts'
 import { leavingHost, serving } from '../serving.ts'

@@ -3,8 +3,8 @@
 import { treeStep } from '../../../controller/flow.ts'
 import { Later } from '../../../controller/outcome.ts'
 import { leaving } from '../../../lbaas/tree.ts'
-import { deleteGroup, groupName } from '../../network/security-group.ts'
-import { vipPortName } from '../../network/vip-port.ts'
+import { deleteGroup, groupName } from '../../shared/security-group.ts'
+import { vipPortName } from '../../shared/vip-port.ts'
 import type { Clients } from '../clients.ts'
 import { memberPortName } from './member-ports.ts'
 

@@ -4,9 +4,9 @@ import { CloudError } from '../../cloud/openstack.ts'
 import { type StepContext, treeStep } from '../../controller/flow.ts'
 import type { SecurityGroupRules } from '../../lbaas/load-balancer.ts'
 import type { Tree } from '../../lbaas/tree.ts'
-import type { NetworkClients } from './clients.ts'
+import type { SharedClients } from './clients.ts'
 
-export const securityGroup = treeStep<NetworkClients>({
+export const securityGroup = treeStep<SharedClients>({
   title: 'security group',
   upstream: 'UpdateVIPSecurityGroup',
   deadline_s: 60,
@@ -43,7 +43,7 @@ export const securityGroup = treeStep<NetworkClients>({
 })
 
 /** The group goes, once no port uses it any more. */
-export const releaseSecurityGroup = treeStep<NetworkClients>({
+export const releaseSecurityGroup = treeStep<SharedClients>({
   title: 'delete security group',
   upstream: 'DeleteVIPSecurityGroup',
   deadline_s: 120,
@@ -104,7 +104,7 @@ function isListenerRule(rule: SecurityGroupRule): boolean {
   return rule.direction === 'ingress' && ['tcp', 'udp', 'sctp'].includes(rule.protocol ?? '')
 }
 
-async function openUp({ neutron }: NetworkClients, group: SecurityGroup, wanted: Opening[]): Promise<void> {
+async function openUp({ neutron }: SharedClients, group: SecurityGroup, wanted: Opening[]): Promise<void> {
   for (const opening of wanted) {
     if (group.security_group_rules.some(rule => opens(rule, opening))) continue
     try {
@@ -123,13 +123,13 @@ async function openUp({ neutron }: NetworkClients, group: SecurityGroup, wanted:
   }
 }
 
-async function deleteTwinGroups({ neutron }: NetworkClients, name: string, keep_id: string): Promise<void> {
+async function deleteTwinGroups({ neutron }: SharedClients, name: string, keep_id: string): Promise<void> {
   for (const twin of await neutron.securityGroups({ name }))
     if (twin.id !== keep_id) await neutron.deleteSecurityGroup(twin.id).catch(() => {}) // in use: the removal gets it
 }
 
 /** Ports leave a group slowly in a real Neutron: in use is worth waiting for. */
-export async function deleteGroup({ clients, pause }: StepContext<NetworkClients>, id: string): Promise<void> {
+export async function deleteGroup({ clients, pause }: StepContext<SharedClients>, id: string): Promise<void> {
   for (let failures = 0; ; failures++) {
     try {
       return await clients.neutron.deleteSecurityGroup(id)
