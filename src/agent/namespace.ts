@@ -58,6 +58,12 @@ async function isNamespace(namespace: string): Promise<boolean> {
   return type === NSFS
 }
 
+/** Another one for each namespace that there was under that name; empty while there is none. */
+export async function namespaceNumber(namespace: string): Promise<string> {
+  const file = `/run/netns/${namespace}`
+  return (await isNamespace(namespace)) ? String((await fs.stat(file)).ino) : ''
+}
+
 /** The kernel's number of the file system that namespaces are files of. */
 const NSFS = 0x6e_73_66_73
 

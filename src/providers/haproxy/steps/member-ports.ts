@@ -5,7 +5,7 @@ import { Transient } from '../../../controller/outcome.ts'
 import type { MemberPort } from '../../../lbaas/amphora.ts'
 import { memberNetworks } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
-import { plugged } from './vip.ts'
+import { has, plugged } from './vip.ts'
 
 export const memberPorts = amphoraStep<Clients>({
   title: 'bind ports on member networks',
@@ -14,12 +14,12 @@ export const memberPorts = amphoraStep<Clients>({
     [...memberNetworks(tree).keys()].every(id => amphora.member_ports.some(p => p.network_id === id && p.plugged)),
   look: async (amphora, _tree, { clients }) => {
     const there = await Promise.all(
-      amphora.member_ports.map(async ({ port_id }) => (await clients.neutron.port(port_id))?.['binding:host_id']),
+      amphora.member_ports.map(async ({ port_id, ip_address }) => {
+        const bound = (await clients.neutron.port(port_id))?.['binding:host_id'] === amphora.network_host
+        return bound && (await has(() => clients.agent(amphora).interface(ip_address)))
+      }),
     )
-    const ports = amphora.member_ports.map((port, n) => ({
-      ...port,
-      plugged: port.plugged && there[n] === amphora.network_host,
-    }))
+    const ports = amphora.member_ports.map((port, n) => ({ ...port, plugged: port.plugged && there[n]! }))
     return ports.some((port, n) => port.plugged !== amphora.member_ports[n]!.plugged) ? { member_ports: ports } : {}
   },
   ensure: async (amphora, tree, { clients }) => {

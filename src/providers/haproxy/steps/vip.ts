@@ -66,7 +66,8 @@ export async function plugged(call: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function has(call: () => Promise<unknown>): Promise<boolean> {
+/** Whether what is asked about is there. */
+export async function has(call: () => Promise<unknown>): Promise<boolean> {
   try {
     await call()
     return true
