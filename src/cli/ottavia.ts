@@ -18,6 +18,7 @@ program
   .addOption(stateOption())
   .option('--fresh', 'forget what earlier starts left in the state folder', false)
   .option('--no-demo', 'without the two web servers and demo-lb')
+  .option('--network-hosts <n>', 'how many hosts provider haproxy has for load balancers without servers', positive, 1)
   .option('--json', 'print the result as JSON', false)
   .action(async options => {
     const { up } = await import('./commands/up.ts')

@@ -33,7 +33,7 @@ async function machine(script: string): Promise<string> {
   return ran.stdout.trim()
 }
 
-const folder = () => `/var/lib/octavia/${lb.id.slice(0, 18)}`
+const folder = () => `/var/lib/octavia/1/${lb.id.slice(0, 18)}`
 const workers = () =>
   machine(`for p in /proc/[0-9]*; do [ "$(cat $p/comm 2> /dev/null)" = haproxy ] && \
 grep -q ${folder()} $p/cmdline && basename $p; done | sort -n; true`)

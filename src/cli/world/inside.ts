@@ -9,11 +9,11 @@ import { startPostgres } from '../embedded-postgres.ts'
 import { type Ports, repositoryDir, State } from '../state.ts'
 import { bundleAgent } from './agent-bundle.ts'
 import { Daemon } from './child.ts'
-import { ensureHost, network_host, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
+import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
 import { Publication } from './publication.ts'
-import { pocketSettings, writeOptions } from './settings.ts'
+import { hostFolder, pocketSettings, writeOptions } from './settings.ts'
 import { run } from './shell.ts'
 import { status } from './status.ts'
 
@@ -24,6 +24,8 @@ export type InsideOptions = {
   /** Which inherited descriptor is the listening socket of which port. */
   fds: Record<keyof Ports, number>
   demo: boolean
+  /** How many network hosts there are. */
+  network_hosts: number
 }
 
 const options = JSON.parse(process.env.OTTAVIA_INSIDE!) as InsideOptions
@@ -64,7 +66,7 @@ async function main(): Promise<void> {
   const service = session(auth_url, 'octavia', secrets.octavia, service_project)
   const admin = session(auth_url, 'admin', secrets.admin, 'admin')
   const demo = session(auth_url, 'demo', secrets.demo, 'demo')
-  const [cloud] = await Promise.all([prepareCloud(service, state), openDefaultGroup(demo)])
+  const [cloud] = await Promise.all([prepareCloud(service, state, options.network_hosts), openDefaultGroup(demo)])
   const [private_network] = await new Neutron(admin).networks({ name: 'private' })
   const hosts = new Map<string, Promise<string>>()
   const hostOn = (network_id: string) => {
@@ -81,8 +83,8 @@ async function main(): Promise<void> {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
   })
-  const hosting = await startNetworkHost()
-  await Promise.all([all.started, hosting.started])
+  const hosting = await Promise.all(cloud.network_hosts.map(({ name }, index) => startNetworkHost(name, index)))
+  await Promise.all([all.started, ...hosting.map(host => host.started)])
 
   const publication = new Publication(hostOn, rememberedPorts())
   closers.push(() => publication.close())
@@ -114,20 +116,27 @@ async function main(): Promise<void> {
   closers.push(() => clearInterval(watch))
 }
 
-/** In a network namespace of its own, of which the cloud knows. What it keeps is bound to a short path, because paths of
- *  sockets are limited; and may be walked through by haproxy's user, which the state folder may not. */
-async function startNetworkHost(): Promise<Daemon> {
-  const kept = state.path('network-hosts', network_host)
-  for (const folder of [kept, '/var/lib/octavia']) fs.mkdirSync(folder, { recursive: true })
-  await run(['mount', '--bind', kept, '/var/lib/octavia'])
-  const env = { OTTAVIA_CONFIG: state.path('network-host.toml') }
-  return daemon('network-host', [], env, ['nsenter', `--net=/run/netns/${network_host}`])
+/** In a network namespace of its own, of which the cloud knows. What it keeps is bound to a path that haproxy's user may
+ *  walk through, which the state folder is not. */
+async function startNetworkHost(name: string, index: number): Promise<Daemon> {
+  const kept = state.path('network-hosts', name)
+  const shown = hostFolder(index)
+  for (const folder of [kept, shown]) fs.mkdirSync(folder, { recursive: true })
+  await run(['mount', '--bind', kept, shown])
+  const env = { OTTAVIA_CONFIG: state.path(`${name}.toml`) }
+  return daemon('network-host', [], env, name, ['nsenter', `--net=/run/netns/${name}`])
 }
 
-function daemon(role: string, inherited: number[], env: Record<string, string>, inside: string[] = []): Daemon {
+function daemon(
+  role: string,
+  inherited: number[],
+  env: Record<string, string>,
+  title = role === 'all' ? 'ottavia' : role,
+  inside: string[] = [],
+): Daemon {
   const argv = [...inside, process.execPath, path.join(repositoryDir, 'src/cli/ottavia.ts'), 'serve', role]
-  const log_file = state.path('log', `${role === 'all' ? 'ottavia' : role}.log`)
-  const started = new Daemon({ title: role, argv, env, log_file, fds: inherited })
+  const log_file = state.path('log', `${title}.log`)
+  const started = new Daemon({ title, argv, env, log_file, fds: inherited })
   closers.push(() => started.stop())
   return started
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import type { Ports, Secrets, State } from '../state.ts'
 import { ensureAuthorities, ensureHostCertificate } from './authorities.ts'
-import { agent_port, heartbeat_port, network_host, type PreparedCloud, service_project } from './cloud-setup.ts'
+import { agent_port, heartbeat_port, type PreparedCloud, service_project } from './cloud-setup.ts'
 
 /** The inner port of the neutron-lbaas dialect, to which the pocket Neutron forwards. Nothing outside reaches it. */
 const neutron_dialect_port = 9877
@@ -38,7 +38,7 @@ export function pocketSettings(state: State, ports: Ports, database_url: string,
   }
 }
 
-/** Writes ottavia.toml and network-host.toml, as an operator would for a cloud of theirs. They hold secrets: readable by
+/** Writes ottavia.toml, and one file for each network host, as an operator would for a cloud of theirs. They hold secrets: readable by
  *  the owner only. */
 export async function writeOptions(
   state: State,
@@ -51,16 +51,18 @@ export async function writeOptions(
     heartbeat_key: secrets.heartbeat_key,
     heartbeat_interval: 1,
   }
-  write(state.path('network-host.toml'), {
-    haproxy: {
-      host: network_host,
-      bind_host: cloud.network_host_address,
-      bind_port: agent_port,
-      server_cert: await ensureHostCertificate(state.path('certificates'), network_host),
-    },
-    health_manager: heartbeats,
-    certificates: { client_ca: files.client_ca! },
-  })
+  for (const [index, { name, address }] of cloud.network_hosts.entries())
+    write(state.path(`${name}.toml`), {
+      haproxy: {
+        host: name,
+        bind_host: address,
+        bind_port: agent_port,
+        server_cert: await ensureHostCertificate(state.path('certificates'), name),
+        loadbalancer_state_path: hostFolder(index),
+      },
+      health_manager: heartbeats,
+      certificates: { client_ca: files.client_ca! },
+    })
   write(state.path('ottavia.toml'), {
     database: { connection: database_url },
     service_auth: {
@@ -81,7 +83,10 @@ export async function writeOptions(
       late_effect_s: 10, // the pocket cloud is quick
     },
     haproxy_amphora: { bind_port: agent_port },
-    haproxy: { network_hosts: `${network_host}@${cloud.network_host_address}`, bind_port: agent_port },
+    haproxy: {
+      network_hosts: cloud.network_hosts.map(({ name, address }) => `${name}@${address}`).join(', '),
+      bind_port: agent_port,
+    },
     keepalived_vrrp: { vrrp_advert_int: 0.05 },
     health_manager: {
       ...heartbeats,
@@ -91,6 +96,11 @@ export async function writeOptions(
     },
     certificates: { ...files, server_certs_key_passphrase: secrets.sealing_key },
   })
+}
+
+/** Where a network host keeps its load balancers: a short path, because paths of sockets are limited. */
+export function hostFolder(index: number): string {
+  return `/var/lib/octavia/${index + 1}`
 }
 
 function write(file: string, sections: Record<string, Record<string, string | number>>): void {
