@@ -8,6 +8,8 @@ export type Box = {
   mac_addresses: Set<string>
   plugged: Set<string>
   vip: string | null
+  /** The configuration that its agent was given while it ran. */
+  conf?: string
   keepalived: { cfg: string; running: boolean } | null
   /** Nobody there answers any more; Nova does not know. */
   dead: boolean
@@ -43,6 +45,9 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
     listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
     details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
     renewCertificate: async () => void box(),
+    configure: async (conf: string) => {
+      box().conf = conf
+    },
     uploadVrrp: async (cfg: string) => {
       const found = box()
       found.keepalived = { cfg, running: found.keepalived?.running ?? false }

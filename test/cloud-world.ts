@@ -103,7 +103,8 @@ export class CloudWorld {
           return id
         },
         deleteServerGroup: async (id: string) => void this.server_groups.delete(id),
-        createServer: async (body: { name: string }) => this.#boot(body.name),
+        createServer: async ({ name, networks }: { name: string; networks?: { uuid: string }[] }) =>
+          this.#boot(name, networks?.[0]?.uuid ?? 'mgmt'),
         deleteServer: async (id: string) => this.#end(id),
         interfaces: async (id: string) =>
           this.servers.has(id)
@@ -164,6 +165,7 @@ export class CloudWorld {
       agent: amphora => this.#agent(amphora.lb_network_ip),
       issueCertificate: async id => ({ pem: `certificate of ${id}`, expires_at: new Date(2e12) }),
       bootFiles: () => [],
+      agentConfig: id => `configuration of ${id}`,
       choices: {
         image_owner_id: null,
         flavor_id: '65',
@@ -214,7 +216,9 @@ export class CloudWorld {
   /** The agent at a management address, if anybody answers there. */
   #agent(address: string | null): Agent {
     const box = () => {
-      const port = [...this.ports.values()].find(p => p.network_id === 'mgmt' && p.fixed_ips[0]?.ip_address === address)
+      const port = [...this.ports.values()].find(
+        p => p.network_id.startsWith('mgmt') && p.fixed_ips[0]?.ip_address === address,
+      )
       const found = port && this.servers.get(port.device_id)
       if (!found || found.dead) throw new AgentError(0, 'unavailable', 'nobody answers')
       return found
@@ -241,7 +245,7 @@ export class CloudWorld {
     return Object.fromEntries(wrapped) as T
   }
 
-  #boot(name: string): string {
+  #boot(name: string, network_id: string): string {
     if (this.full) throw new CloudError('compute', 403, 'forbidden', 'No valid host was found.', null)
     const id = `server-${this.#id()}`
     const nothing = {
@@ -253,7 +257,7 @@ export class CloudWorld {
       tls_files: new Map(),
     }
     this.servers.set(id, { id, name, mac_addresses: new Set(), ...nothing })
-    const port = this.#newPort({ network_id: 'mgmt', name: '', device_owner: 'compute:nova' })
+    const port = this.#newPort({ network_id, name: '', device_owner: 'compute:nova' })
     this.#change(port.id, { device_id: id })
     return id
   }
@@ -261,7 +265,7 @@ export class CloudWorld {
   #end(id: string): void {
     for (const port of [...this.ports.values()]) {
       if (port.device_id !== id) continue
-      if (port.network_id === 'mgmt') this.ports.delete(port.id)
+      if (port.network_id.startsWith('mgmt')) this.ports.delete(port.id)
       else this.#change(port.id, { device_id: '', device_owner: '' })
     }
     this.servers.delete(id)

@@ -42,6 +42,7 @@ export class Rig {
       network_id: 'net',
       subnet_cidr: '10.0.0.0/24',
       gateway: null,
+      additional: [],
       owned: true,
     }
     const fields = {
@@ -55,6 +56,10 @@ export class Rig {
       vip_subnet_id: 'subnet',
       vip_network_id: null,
       flavor_id: null,
+      additional_vips: [],
+      vip_qos_policy_id: null,
+      vip_sg_ids: [],
+      availability_zone: null,
       tags: [],
     }
     this.tree = change(null, { verb: 'create', resource: 'load_balancer', fields, vip, topology }, this.#terms('lb'))
@@ -90,6 +95,12 @@ export class Rig {
   silent(role: Amphora['role']): void {
     const { id } = this.amphora(role)
     this.#amphorae(amphora => (amphora.id === id ? { ...amphora, status: 'PENDING_DELETE' } : amphora))
+  }
+
+  /** What the API writes when an agent is to be given its configuration again. */
+  configure(role: Amphora['role']): void {
+    const { id } = this.amphora(role)
+    this.#amphorae(amphora => (amphora.id === id ? { ...amphora, config_due: true } : amphora))
   }
 
   /** What the API writes when a failover was asked for. */

@@ -78,6 +78,16 @@ export class OpenSsl {
     return this.run('pkcs12', '-export', ...parts, ...(more.includes('-passout') ? [] : ['-passout', 'pass:']), ...more)
   }
 
+  /** A list of the authority's certificates that hold no longer. */
+  revoked(by: Made, certificates: Made[]): string {
+    const [ca, key] = [this.file(by.certificate), this.file(by.key)]
+    const database = this.file('')
+    const settings = ['[ca]', 'default_ca=x', '[x]', `database=${database}`, 'default_md=sha256', 'default_crl_days=30']
+    const common = ['ca', '-config', this.file(settings.join('\n')), '-cert', ca, '-keyfile', key]
+    for (const { certificate } of certificates) this.run(...common, '-revoke', this.file(certificate))
+    return this.run(...common, '-gencrl').toString()
+  }
+
   pkcs7(made: Made[], form: 'PEM' | 'DER'): Buffer {
     return this.run(
       'crl2pkcs7',

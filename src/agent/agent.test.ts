@@ -1,12 +1,13 @@
 /** The bundled agent on a machine of its own, driven by the controller's client, with real traffic through it. */
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bootConfig } from '../amphora/agent-config.ts'
 import { serverPem } from '../amphora/certificates.ts'
 import type { AmphoraClient } from '../amphora/client.ts'
 import type { ListenerInput, MemberInput } from '../amphora/haproxy/listener.ts'
 import { run } from './command.ts'
 import { member, sampleConfig } from './sample.ts'
-import { MEMBER_MAC, Sandbox, serving, until, VIP_MAC } from './sandbox.ts'
+import { AMPHORA_ID, MEMBER_MAC, Sandbox, serving, until, VIP_MAC } from './sandbox.ts'
 
 const sandbox = new Sandbox()
 let client: AmphoraClient
@@ -271,6 +272,26 @@ describe('in the end', () => {
     const anew = await sandbox.client()
     expect(await anew.info()).toMatchObject({ api_version: '0.5' })
     await anew.close()
+  })
+
+  test('a new configuration of its own is kept, and one that is not for it is refused; traffic goes on', async () => {
+    const boot = { amphora_id: AMPHORA_ID, bind_port: 9876, heartbeat_interval: 7 }
+    for (const [text, details] of [
+      ['[amphora_agent]\n', 'amphora_agent.amphora_id is missing'],
+      [bootConfig({ ...boot, amphora_id: L2 }), `it is of amphora ${L2}, and this is ${AMPHORA_ID}`],
+      [bootConfig({ ...boot, heartbeat_interval: 0 }), /heartbeat_interval is 0/],
+    ] as const)
+      await expect(client.configure(text)).rejects.toMatchObject({
+        kind: 'refused',
+        status: 400,
+        message: 'Unable to update amphora-agent configuration.',
+        details: typeof details === 'string' ? details : expect.stringMatching(details),
+      })
+    const pids = haproxies()
+    await client.configure(bootConfig(boot))
+    expect(sandbox.read('/etc/octavia/amphora-agent.conf')).toBe(bootConfig(boot))
+    expect(haproxies()).toEqual(pids)
+    expect(Object.values(await sandbox.answers(url, 4)).reduce((a, b) => a + b)).toBe(4)
   })
 
   test('a controller that has lost its claim changes nothing', async () => {

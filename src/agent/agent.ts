@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   let endpoints: Endpoint[] = []
   const fence = new Fence(path.join(settings.base_path, 'fence.json'))
   const server = makeServer(settings, () => endpoints, fence, log)
-  const agent = await makeAgent(settings, log, async () => renewCertificate(server, settings))
+  const agent = await makeAgent(settings, values.config, log, async () => renewCertificate(server, settings))
   endpoints = agent.endpoints
   await restore(agent.plugs, 0)
   await agent.listeners.resume()

@@ -2,8 +2,8 @@
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { createSecureContext } from 'node:tls'
-import type { AgentSettings } from '../amphora/agent-config.ts'
-import { type Applied, type Details, PREFIX, peerName } from '../amphora/rest.ts'
+import { type AgentSettings, agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
+import { type Applied, type Details, PREFIX, paths, peerName } from '../amphora/rest.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { writeWhole } from './files.ts'
 import { thisMachine } from './fit.ts'
@@ -33,8 +33,13 @@ export type Agent = {
   heartbeats: HeartbeatSender
 }
 
-/** `renewed` is called after the agent's own certificate has been replaced on disk. */
-export async function makeAgent(settings: AgentSettings, log: Log, renewed: () => Promise<void>): Promise<Agent> {
+/** `renewed` is called after the agent's own certificate has been replaced on disk; `config_file` is the agent's own. */
+export async function makeAgent(
+  settings: AgentSettings,
+  config_file: string,
+  log: Log,
+  renewed: () => Promise<void>,
+): Promise<Agent> {
   const applied: Record<Applied, number> = { none: 0, runtime: 0, reload: 0, start: 0 }
   const totals = new Totals(path.join(settings.base_path, 'stats_counters.json'), log)
   await totals.load()
@@ -128,6 +133,16 @@ export async function makeAgent(settings: AgentSettings, log: Log, renewed: () =
         return { status: 202, body: { message: 'OK' } }
       },
     },
+    {
+      method: 'PUT',
+      path: new RegExp(`^${paths.config}$`),
+      answer: async (_, body) => {
+        const given = usableSettings(body, settings.amphora_id)
+        await writeWhole(config_file, body)
+        heartbeats.configure(given)
+        return { status: 202, body: { message: 'OK' } }
+      },
+    },
   ]
   return { endpoints, plugs, listeners, vrrp, heartbeats }
 }
@@ -145,6 +160,19 @@ function expectUsable(pem: Buffer): void {
     createSecureContext({ cert: pem, key: pem })
   } catch (error) {
     throw frameworkError(400, `The certificate cannot be used (${(error as NodeJS.ErrnoException).code}).`)
+  }
+}
+
+/** A configuration that the agent could not start with, or that is another amphora's, would be the end of it. */
+function usableSettings(body: Buffer, amphora_id: string): AgentSettings {
+  const refused = (details: string) =>
+    new Refusal(400, { message: 'Unable to update amphora-agent configuration.', details })
+  try {
+    const given = agentSettings(parseAgentConfig(body.toString('utf8')))
+    if (given.amphora_id === amphora_id) return given
+    throw new RangeError(`it is of amphora ${given.amphora_id}, and this is ${amphora_id}`)
+  } catch (error) {
+    throw error instanceof RangeError ? refused(error.message) : error
   }
 }
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bootConfig } from '../amphora/agent-config.ts'
 import type { AmphoraClient } from '../amphora/client.ts'
 import { decodeHeartbeat, type Heartbeat } from '../amphora/heartbeat.ts'
 import { renderKeepalived } from '../amphora/keepalived/vrrp.ts'
@@ -189,6 +190,31 @@ describe('traffic', () => {
     const size_header = Number((await slow).stdout.split('\n').at(-1)!.split(' ')[0])
     expect(now.tx - then.tx).toBe(size_header + frames.length)
   })
+})
+
+test('another configuration holds from the next beat on, and after the agent’s next start', async () => {
+  const { start } = (await next()).ottavia!
+  const boot = { ...sandbox.boot, amphora_id: AMPHORA_ID, bind_port: 9876 }
+  const ports = async (wanted: number[]) => {
+    const count = heard().length
+    await until(() => heard().length >= count + 6, 'heartbeats')
+    const told = new Set(
+      heard()
+        .slice(count + 2)
+        .map(each => each.port),
+    )
+    return [...told].sort().join() === wanted.join()
+  }
+  await client.configure(bootConfig({ ...boot, controller_ip_port_list: ['[::1]:5556'], heartbeat_interval: 0.2 }))
+  await until(() => ports([5556]), 'one controller alone to be told')
+  expect(last().ottavia?.start).toBe(start)
+  await sandbox.killAgent()
+  sandbox.startAgent()
+  await serving(client)
+  await until(() => last().ottavia?.start === start + 1, 'the next start')
+  expect(await ports([5556])).toBe(true)
+  await client.configure(bootConfig(boot))
+  await until(() => ports([5555, 5556]), 'both to be told again')
 })
 
 test('who cannot hold the VIP because keepalived is dead is silent', async () => {

@@ -19,6 +19,7 @@ import { noteAnswers } from './vrrp-scripts.ts'
 /** It sends from outside the namespace, one datagram to one controller, the next one to the next. */
 export class HeartbeatSender {
   readonly #options: SenderOptions
+  #settings: AgentSettings
   readonly #sockets = new Map<'udp4' | 'udp6', dgram.Socket>()
   /** What was told of each listener in the last beat. */
   #told = new Map<string, Counters>()
@@ -31,19 +32,26 @@ export class HeartbeatSender {
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.#settings = options.settings
   }
 
   /** Resolves after the first beat. */
   async begin(): Promise<void> {
-    const { settings, totals, listeners, log } = this.#options
-    if (settings.heartbeat_key === '' || settings.controllers.length === 0) {
-      log('no heartbeats: no key or no controller is configured')
-      return
-    }
-    this.#start = await nextStart(path.join(settings.base_path, 'starts'))
+    const { totals, listeners, log } = this.#options
+    if (!isTold(this.#settings)) log('no heartbeats: no key or no controller is configured')
+    this.#start = await nextStart(path.join(this.#settings.base_path, 'starts'))
     this.#boot_id = await bootId('/run/ottavia-boot-id')
     this.#told = new Map(listeners.ids().map(id => [id, totals.of(id)]))
     await this.#beat(performance.now())
+  }
+
+  /** Other controllers, another key or interval, from the next beat on, which comes at once. */
+  configure(settings: AgentSettings): void {
+    this.#settings = settings
+    if (this.#timer === null) return // a beat is under way, or the first one is still to come
+    clearTimeout(this.#timer)
+    this.#timer = null
+    void this.#beat(performance.now())
   }
 
   end(): void {
@@ -53,18 +61,20 @@ export class HeartbeatSender {
   }
 
   async #beat(due_ms: number): Promise<void> {
-    const interval_ms = this.#options.settings.heartbeat_interval_s * 1_000
-    await this.#tell(Math.min(1_000, interval_ms / 2)).catch(error => {
+    this.#timer = null
+    await this.#tell(Math.min(1_000, this.#settings.heartbeat_interval_s * 500)).catch(error => {
       this.#options.log('a heartbeat failed', { error: String(error.stack ?? error) })
     })
     if (this.#ended) return
-    const next_ms = Math.max(due_ms + interval_ms, performance.now())
+    const next_ms = Math.max(due_ms + this.#settings.heartbeat_interval_s * 1_000, performance.now())
     const wait_ms = Math.max(0, next_ms - performance.now())
     this.#timer = setTimeout(() => void this.#beat(next_ms), wait_ms).unref()
   }
 
   async #tell(limit_ms: number): Promise<void> {
-    const { settings, listeners, totals, vrrp, log } = this.#options
+    const { listeners, totals, vrrp, log } = this.#options
+    const settings = this.#settings
+    if (!isTold(settings)) return
     // The rule of the field: who cannot hold the VIP is to be replaced.
     if (vrrp.failed !== this.#silent) log(vrrp.failed ? 'no heartbeats: keepalived is dead' : 'heartbeats go on')
     this.#silent = vrrp.failed
@@ -112,6 +122,11 @@ export type SenderOptions = {
   totals: Totals
   vrrp: Vrrp
   log: Log
+}
+
+/** Is there anybody to be told, and a key to sign with? */
+function isTold({ heartbeat_key, controllers }: AgentSettings): boolean {
+  return heartbeat_key !== '' && controllers.length > 0
 }
 
 /** What does not fit into a datagram goes without the members. */

@@ -119,7 +119,7 @@ export class HostedLoadBalancers {
     }
     const tell: Log = (message, fields) => log(message, { load_balancer_id, ...fields })
     await ensureNamespace(own.namespace)
-    const agent = await makeAgent(own, tell, async () => {})
+    const agent = await makeAgent(own, '', tell, async () => {})
     const hosted = { load_balancer_id, amphora_id, agent }
     this.#all.set(load_balancer_id, hosted)
     await this.#restore(hosted, 0)
@@ -161,8 +161,8 @@ export type HostedOptions = {
 
 const uuid = '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const record_file = 'hosted.json'
-/** What amphorae have and a host does not: VRRP, and a certificate for each. */
-const foreign = /^\/0\.5\/(vrrp|certificate)\b/
+/** What amphorae have and a host does not: VRRP, and a certificate and a configuration for each. */
+const foreign = /^\/[\d.]+\/(vrrp|certificate|config)\b/
 const again_ms = 1_000
 const most_tries = 300
 

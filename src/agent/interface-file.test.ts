@@ -7,7 +7,7 @@ const ipv4 = fc.record({ address: fc.ipV4(), prefix_length: fc.integer({ min: 0,
 const ipv6 = fc.record({ address: fc.ipV6(), prefix_length: fc.integer({ min: 0, max: 128 }) })
 const addressing: fc.Arbitrary<Addressing> = fc.record({
   addresses: fc.array(fc.oneof(ipv4, ipv6), { minLength: 1, maxLength: 4 }),
-  gateway: fc.option(fc.oneof(fc.ipV4(), fc.ipV6())),
+  gateways: fc.array(fc.oneof(fc.ipV4(), fc.ipV6()), { maxLength: 2 }),
   routes: fc.array(fc.record({ destination: fc.ipV4().map(a => `${a}/24`), nexthop: fc.ipV4() }), { maxLength: 3 }),
   mtu: fc.option(fc.integer({ min: 68, max: 65_535 })),
 })
@@ -18,7 +18,7 @@ test('what is written is read back', () => {
       expect(parseInterfaceFile(renderInterfaceFile('eth1', each))).toEqual(each)
     }),
   )
-  const bare = { addresses: [], gateway: null, routes: [], mtu: 1400 }
+  const bare = { addresses: [], gateways: [], routes: [], mtu: 1400 }
   expect(parseInterfaceFile(renderInterfaceFile('eth2', bare))).toEqual(bare)
 })
 
@@ -28,7 +28,7 @@ test('the VIP is an alias', () => {
       { address: '10.0.0.5', prefix_length: 24 },
       { address: '10.0.0.10', prefix_length: 32 },
     ],
-    gateway: '10.0.0.1',
+    gateways: ['10.0.0.1'],
     routes: [{ destination: '10.9.0.0/16', nexthop: '10.0.0.254' }],
     mtu: null,
   })

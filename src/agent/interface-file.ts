@@ -5,12 +5,13 @@ import type { Route } from '../amphora/rest.ts'
 /** The first address is the interface's own; those after it are its aliases (`eth1:0` is the VIP). */
 export type Addressing = {
   addresses: { address: string; prefix_length: number }[]
-  gateway: string | null
+  /** Of the default routes, one of each family. */
+  gateways: string[]
   routes: Route[]
   mtu: number | null
 }
 
-export function renderInterfaceFile(name: string, { addresses, gateway, routes, mtu }: Addressing): string {
+export function renderInterfaceFile(name: string, { addresses, gateways, routes, mtu }: Addressing): string {
   if (addresses.length === 0) {
     return ['', `auto ${name}`, `iface ${name} inet manual`, ...mtuLine(mtu), ...routeLines(name, routes), ''].join(
       '\n',
@@ -26,7 +27,7 @@ export function renderInterfaceFile(name: string, { addresses, gateway, routes, 
       `iface ${label} ${family} static`,
       `    address ${address}`,
       `    netmask ${netmask}`,
-      ...(i === 0 && gateway !== null ? [`    gateway ${gateway}`] : []),
+      ...(i === 0 ? gateways.map(gateway => `    gateway ${gateway}`) : []),
       ...(i === 0 ? [...mtuLine(mtu), ...routeLines(name, routes)] : []),
       '',
     ].join('\n')
@@ -36,14 +37,14 @@ export function renderInterfaceFile(name: string, { addresses, gateway, routes, 
 
 /** Reads what renderInterfaceFile wrote. */
 export function parseInterfaceFile(text: string): Addressing {
-  const found: Addressing = { addresses: [], gateway: null, routes: [], mtu: null }
+  const found: Addressing = { addresses: [], gateways: [], routes: [], mtu: null }
   let address = ''
   for (const line of text.split('\n')) {
     const [key, ...rest] = line.trim().split(/\s+/)
     const value = rest[0] ?? ''
     if (key === 'address') address = value
     else if (key === 'netmask') found.addresses.push({ address, prefix_length: prefixLength(value) })
-    else if (key === 'gateway') found.gateway = value
+    else if (key === 'gateway') found.gateways.push(value)
     else if (key === 'mtu') found.mtu = Number(value)
     else if (key === 'up') found.routes.push({ destination: rest[3]!, nexthop: rest[5]! })
   }

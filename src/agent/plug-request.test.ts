@@ -15,6 +15,27 @@ const refusalOf = (call: () => unknown) => {
   return null
 }
 
+test('further VIPs have addresses, gateways and routes of their own', () => {
+  const other = { ip_address: 'fd00::10', subnet_cidr: 'fd00::/64', gateway: 'fd00::1', vrrp_ip: 'fd00::5' }
+  const more = { ...good, topology: 'ACTIVE_STANDBY', additional_vips: [other] }
+  expect(readVipRequest('10.0.0.10', Buffer.from(JSON.stringify(more)))).toMatchObject({
+    keepalived_owns: ['10.0.0.10', 'fd00::10'],
+    addressing: {
+      addresses: [
+        { address: '10.0.0.5', prefix_length: 24 },
+        { address: '10.0.0.10', prefix_length: 32 },
+        { address: 'fd00::5', prefix_length: 64 },
+        { address: 'fd00::10', prefix_length: 128 },
+      ],
+      gateways: ['10.0.0.1', 'fd00::1'],
+    },
+  })
+  for (const bad of [{}, { ...other, ip_address: 'x' }, { ...other, gateway: 'x' }, { ...other, subnet_cidr: 'x' }]) {
+    const body = Buffer.from(JSON.stringify({ ...good, additional_vips: [bad] }))
+    expect(() => readVipRequest('10.0.0.10', body)).toThrow()
+  }
+})
+
 describe('VIP', () => {
   test('stands beside the amphora’s own address', () => {
     expect(readVipRequest('10.0.0.10', body(good))).toEqual({
@@ -24,7 +45,7 @@ describe('VIP', () => {
           { address: '10.0.0.5', prefix_length: 24 },
           { address: '10.0.0.10', prefix_length: 32 },
         ],
-        gateway: '10.0.0.1',
+        gateways: ['10.0.0.1'],
         routes: [],
         mtu: null,
       },
@@ -91,7 +112,7 @@ describe('network', () => {
     const request = { mac_address: good.mac_address, mtu: 1400, fixed_ips }
     expect(readNetworkRequest(body(request)).addressing).toEqual({
       addresses: [{ address: '10.1.0.5', prefix_length: 16 }],
-      gateway: null,
+      gateways: [],
       routes: [route],
       mtu: 1400,
     })

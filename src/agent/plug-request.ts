@@ -25,23 +25,39 @@ export function readVipRequest(vip: string, body: Buffer): PlugRequest {
   if (vrrp_ip != null && !isAddress(vrrp_ip)) throw new Refusal(400, { message: `Invalid VRRP Address: ${vrrp_ip}` })
   const host = isIPv6(vip) ? 128 : 32
   const alone = vrrp_ip == null || vrrp_ip === vip
-  const addresses = alone
-    ? [{ address: vip, prefix_length }]
-    : [
-        { address: vrrp_ip, prefix_length },
-        { address: vip, prefix_length: host },
-      ]
+  const others = additionalVips(request.additional_vips, invalid)
+  const addresses = [
+    { address: alone ? vip : vrrp_ip, prefix_length },
+    ...(alone ? [] : [{ address: vip, prefix_length: host }]),
+    ...others.flatMap(other => other.addresses),
+  ]
+  const owned = [...(alone ? [] : [vip]), ...others.map(other => other.vip)]
   return {
     mac_address: macOf(mac_address, invalid),
     interface_name: linkOf(request.interface_name, invalid),
-    keepalived_owns: request.topology === 'ACTIVE_STANDBY' && !alone ? [vip] : [],
+    keepalived_owns: request.topology === 'ACTIVE_STANDBY' ? owned : [],
     addressing: {
       addresses,
-      gateway,
-      routes: routesOf(request.host_routes, invalid),
+      gateways: [gateway, ...others.map(other => other.gateway)].filter(one => one !== null),
+      routes: [...routesOf(request.host_routes, invalid), ...others.flatMap(other => other.routes)],
       mtu: mtuOf(request.mtu, invalid),
     },
   }
+}
+
+/** Further VIPs, on other subnets of the same network; on each the amphora has an address of its own if it is told one. */
+function additionalVips(given: unknown, invalid: () => Refusal) {
+  if (given === undefined || given === null) return []
+  if (!Array.isArray(given)) throw invalid()
+  return (given as unknown[]).map(each => {
+    if (!isObject(each) || !isAddress(each.ip_address)) throw invalid()
+    const { ip_address: vip, vrrp_ip, gateway = null } = each
+    if (gateway !== null && !isAddress(gateway)) throw invalid()
+    if (vrrp_ip != null && !isAddress(vrrp_ip)) throw invalid()
+    const own = vrrp_ip == null ? [] : [{ address: vrrp_ip, prefix_length: prefixOf(each.subnet_cidr, invalid) }]
+    const addresses = [...own, { address: vip, prefix_length: isIPv6(vip) ? 128 : 32 }]
+    return { vip, addresses, gateway, routes: routesOf(each.host_routes, invalid) }
+  })
 }
 
 /** Addresses of a member's network. No default route: that one is the VIP's. */
@@ -52,7 +68,7 @@ export function readNetworkRequest(body: Buffer): PlugRequest {
   const mac_address = macOf(request.mac_address, unreadable)
   const fixed_ips: unknown = request.fixed_ips ?? []
   if (!Array.isArray(fixed_ips)) throw invalid()
-  const addressing: Addressing = { addresses: [], gateway: null, routes: [], mtu: mtuOf(request.mtu, invalid) }
+  const addressing: Addressing = { addresses: [], gateways: [], routes: [], mtu: mtuOf(request.mtu, invalid) }
   for (const each of fixed_ips as unknown[]) {
     if (!isObject(each) || !isAddress(each.ip_address)) throw invalid()
     addressing.addresses.push({ address: each.ip_address, prefix_length: prefixOf(each.subnet_cidr, invalid) })

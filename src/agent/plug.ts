@@ -128,7 +128,7 @@ export class Plugs {
 
   /** Addresses come before the link is up, because it announces them when it comes up. A VIP of keepalived's is left as
    *  it is: two amphorae of a pair would answer for it. */
-  async #configure(name: string, { addresses, gateway, routes, mtu }: Addressing, owned: string[]): Promise<void> {
+  async #configure(name: string, { addresses, gateways, routes, mtu }: Addressing, owned: string[]): Promise<void> {
     const own = addresses.filter(({ address }) => !owned.includes(address))
     const lines = [
       ...(mtu === null ? [] : [`link set dev ${name} mtu ${mtu}`]),
@@ -136,7 +136,7 @@ export class Plugs {
         return `addr replace ${address}/${prefix_length} dev ${name}${address.includes(':') ? ' nodad' : ''}`
       }),
       `link set dev ${name} up`,
-      ...(gateway === null ? [] : [`route replace ${everywhere(gateway)} via ${gateway} dev ${name} onlink`]),
+      ...gateways.map(gateway => `route replace ${everywhere(gateway)} via ${gateway} dev ${name} onlink`),
       ...routes.map(({ destination, nexthop }) => `route replace ${destination} via ${nexthop} dev ${name} onlink`),
     ]
     await succeed(['ip', '-n', this.#namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` })

@@ -126,6 +126,11 @@ export class AmphoraClient {
     }
   }
 
+  /** The agent's own configuration, whole; what can change while it runs does at once. */
+  async configure(conf: string, call: Call = {}): Promise<void> {
+    await this.#request('PUT', paths.config, call, Buffer.from(conf), 'text/plain')
+  }
+
   async uploadVrrp(keepalived_conf: string, call: Call = {}): Promise<Uploaded> {
     const { headers } = await this.#request('PUT', paths.vrrpUpload, call, Buffer.from(keepalived_conf), 'text/plain')
     return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }

@@ -18,6 +18,8 @@ export const paths = {
   plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
   plugNetwork: `${PREFIX}/plug/network`,
   certificate: `${PREFIX}/certificate`,
+  /** Of the newer version alone. */
+  config: '/1.0/config',
   vrrpUpload: `${PREFIX}/vrrp/upload`,
   vrrpAction: (action: ListenerAction) => `${PREFIX}/vrrp/${action}`,
 }
@@ -75,6 +77,14 @@ export type PlugVip = {
   vrrp_ip?: string
   mtu?: number
   host_routes?: Route[]
+  /** On other subnets of the same network. Ours: `vrrp_ip`, the amphora's own address there. */
+  additional_vips?: {
+    ip_address: string
+    subnet_cidr: string
+    gateway: string | null
+    vrrp_ip?: string
+    host_routes?: Route[]
+  }[]
   /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
   topology?: 'SINGLE' | 'ACTIVE_STANDBY'
   /** Ours, for network hosts: the port's link there. MAC addresses are of tenants' choice, and repeat between networks. */

@@ -14,8 +14,8 @@ import * as trees from '../store/trees.ts'
 import { checkCertificates } from './certificate-references.ts'
 import type { Context } from './context.ts'
 import { acceptLoadBalancer, completed } from './creations.ts'
-import type { Caller } from './identity.ts'
 import { locate, ownerFor, refuseForeignProject, refuseForeignReferences, standingFor } from './owners.ts'
+import type { Caller } from './policy.ts'
 import { type Numbered, untilThrough, write } from './write.ts'
 
 /** What a request asks for: its fields are checked against the declaration, nothing else is. Of creations the first
@@ -37,7 +37,7 @@ export async function accept(
   const owner = await locate(context.pool, caller, dialect, intent)
   if (intent.verb === 'update') {
     await refuseForeignReferences(context.pool, caller, dialect, intent, owner.load_balancer_id)
-    refuseForeignProject(caller, intent.fields)
+    refuseForeignProject(caller, intent.resource, intent.fields)
     await checkCertificates(context, caller, intent.resource, intent.fields, await rowAfter(context, owner, intent))
   }
   return { tree: await write(context, caller, { ...owner, id, requests: [intent as Request] }), id }
@@ -69,7 +69,7 @@ async function acceptCreate(
   const owner = await locate(context.pool, caller, dialect, { verb: 'create', resource, parent_id, fields })
   const made = new Set(all.map(one => one.new_id))
   for (const one of all) await refuseForeignReferences(context.pool, caller, dialect, one, owner.load_balancer_id, made)
-  refuseForeignProject(caller, fields)
+  refuseForeignProject(caller, resource, fields)
   const requests = await completed(context, caller, owner.project_id, all)
   return { tree: await write(context, caller, { ...owner, id, requests }), id }
 }
@@ -84,7 +84,9 @@ export async function acceptMembers(
   additive_only: boolean,
 ): Promise<void> {
   const verbs = ['create', 'update', ...(additive_only ? [] : ['delete' as const])] as const
-  const [owner] = await Promise.all(verbs.map(verb => ownerFor(context.pool, caller, dialect, verb, 'pool', pool_id)))
+  const [owner] = await Promise.all(
+    verbs.map(verb => ownerFor(context.pool, caller, dialect, verb, 'pool', pool_id, 'member')),
+  )
   const creates = await completed(
     context,
     caller,
@@ -112,7 +114,7 @@ export async function acceptFailover(
     await write(context, caller, { ...owner, id, requests })
     return
   }
-  const standing = await standingFor(context.pool, caller, 'put_failover', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:put_failover', id)
   const { load_balancer_id, project_id } = standing
   if (load_balancer_id !== null)
     await write(context, caller, { load_balancer_id, project_id: project_id!, id, requests })
@@ -120,9 +122,28 @@ export async function acceptFailover(
     throw new Rejected('immutable', { resource: amphora.singular, id, state: standing.status })
 }
 
+/** Accepts that an amphora's agent be given its configuration again. A spare is let go of; another one is made. */
+export async function acceptConfigure(context: Context, caller: Caller, id: string): Promise<void> {
+  const standing = await standingFor(context.pool, caller, 'amphora:put_config', id)
+  const { load_balancer_id, status } = standing
+  const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
+  if (load_balancer_id === null) {
+    if (status !== 'PENDING_DELETE' && !(await amphorae.doom(context.pool, id, standing))) throw refused
+    return
+  }
+  await untilThrough(context, async tx => {
+    const tree = await trees.loadForUpdate(tx, load_balancer_id)
+    if (!tree || !(await amphorae.configure(tx, id))) throw refused
+    const { generation } = tree.load_balancer
+    const line = { load_balancer_id, generation, actor: caller.user_id, title: 'accept', text: 'configure amphora' }
+    await journal.append(tx, { ...line, object_type: 'amphora', object_id: id })
+    await wake(tx, load_balancer_id)
+  })
+}
+
 /** Accepts that an amphora go whose making failed. */
 export async function acceptAmphoraDelete(context: Context, caller: Caller, id: string): Promise<void> {
-  const standing = await standingFor(context.pool, caller, 'delete_amphora', id)
+  const standing = await standingFor(context.pool, caller, 'amphora:delete', id)
   const { load_balancer_id, status } = standing
   const refused = new Rejected('immutable', { resource: amphora.singular, id, state: status })
   if (status !== 'ERROR') throw refused

@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AmphoraStatus, newAmphora } from '../lbaas/amphora.ts'
 import { transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
-import { apiForTests, applyAll, subnet } from './pretended.ts'
+import { apiForTests, applyAll, demo, subnet } from './pretended.ts'
 
 const api = apiForTests()
 const admin = { token: 'admin' }
@@ -96,12 +96,14 @@ describe('amphorae', () => {
     ['?status=READY', () => [spare]],
     ['?loadbalancer_id=LB', () => [master, backup]],
     ['?lb_network_ip=192.168.0.7', () => [master]],
-    ['?certificate=secret&tags=x', () => [master, backup, spare]],
-    ['?tenant_id=x', () => [master, backup, spare]],
+    ['?tags=x', () => [master, backup, spare]],
+    ['?tenant_id=x', () => []],
+    [`?project_id=${demo}`, () => [master, backup]],
   ])('are listed: %s', async (query, expected) => {
     const path = `${amphorae}${query.replace('LB', lb)}`
     const { body } = await api.octavia('GET', path, undefined, admin)
     expect(new Set((body as Rows).amphorae!.map(one => one.id))).toEqual(new Set(expected()))
+    expect(await api.octavia('GET', `${amphorae}?certificate=x`, undefined, admin)).toMatchObject({ status: 400 })
   })
 
   test('are listed in order, by pages, under both prefixes', async () => {
@@ -142,6 +144,7 @@ describe('amphorae', () => {
         ['GET', `${amphorae}/${master}`],
         ['GET', `${amphorae}/${master}/stats`],
         ['PUT', `${amphorae}/${master}/failover`],
+        ['PUT', `${amphorae}/${master}/config`],
         ['DELETE', `${amphorae}/${master}`],
         ['PUT', `/loadbalancers/${lb}/failover`],
       ] as const)
@@ -160,6 +163,7 @@ describe('amphorae', () => {
         ['GET', `${amphorae}/${id}`],
         ['GET', `${amphorae}/${id}/stats`],
         ['PUT', `${amphorae}/${id}/failover`],
+        ['PUT', `${amphorae}/${id}/config`],
         ['DELETE', `${amphorae}/${id}`],
       ] as const)
         expect(await api.octavia(method, path, undefined, admin)).toMatchObject({
@@ -170,6 +174,39 @@ describe('amphorae', () => {
       status: 404,
       body: { faultstring: 'Load Balancer none not found.' },
     })
+  })
+})
+
+describe('a configuration', () => {
+  const due = async () =>
+    (await api.pool.query('select id from lbaas.amphora where config_due')).rows.map(row => row.id)
+  const ask = (id: string) => api.octavia('PUT', `${amphorae}/${id}/config`, undefined, admin)
+
+  test('of a serving amphora is marked and its load balancer woken; it is no change of the tree', async () => {
+    const before = (await trees.read(api.pool, lb))!.load_balancer
+    expect(await ask(master)).toMatchObject({ status: 202, body: '' })
+    expect(await due()).toEqual([master])
+    expect(await woken()).toEqual([{ load_balancer_id: lb }])
+    expect((await trees.read(api.pool, lb))!.load_balancer).toEqual(before)
+    const { rows } = await api.pool.query(`select text, object_id from lbaas.journal order by id desc limit 1`)
+    expect(rows).toEqual([{ text: 'configure amphora', object_id: master }])
+    await api.pool.query('update lbaas.amphora set config_due = false')
+  })
+
+  test('of one that goes is refused', async () => {
+    await status(backup, 'PENDING_DELETE')
+    expect(await ask(backup)).toMatchObject({
+      status: 409,
+      body: { faultstring: `amphora ${backup} is immutable and cannot be updated.` },
+    })
+    expect(await due()).toEqual([])
+  })
+
+  test('of a spare is another spare', async () => {
+    expect(await ask(spare)).toMatchObject({ status: 202 })
+    expect((await api.pool.query('select status from lbaas.amphora where id = $1', [spare])).rows).toEqual([
+      { status: 'PENDING_DELETE' },
+    ])
   })
 })
 

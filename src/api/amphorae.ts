@@ -3,11 +3,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { amphora } from '../lbaas/amphora.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import * as statistics from '../store/statistics.ts'
-import { acceptAmphoraDelete, acceptFailover } from './accept.ts'
+import { acceptAmphoraDelete, acceptConfigure, acceptFailover } from './accept.ts'
 import type { Context } from './context.ts'
 import { list, type Query, show } from './list.ts'
 import { standingFor } from './owners.ts'
-import { allowAdmin } from './policy.ts'
+import { allowRule } from './policy.ts'
 import { urlOf } from './routes.ts'
 import type { Speech } from './speech.ts'
 
@@ -25,13 +25,13 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
   const { singular } = amphora
 
   app.get(path, async request => {
-    allowAdmin(request.caller, 'get_all_amphorae')
+    allowRule(request.caller, 'amphora:get_all')
     return list(context, request.caller, speech, 'amphora', request.query as Query, urlOf(request))
   })
 
   app.get(`${path}/:id`, async request => {
     const id = idOf(request)
-    await standingFor(context.pool, request.caller, 'get_amphora', id)
+    await standingFor(context.pool, request.caller, 'amphora:get_one', id)
     const object = await show(context, speech, 'amphora', id, request.query as Query)
     if (!object) throw new Rejected('not_found', { resource: amphora.title, id })
     return { [singular]: object }
@@ -39,7 +39,7 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
 
   app.get(`${path}/:id/stats`, async request => {
     const id = idOf(request)
-    await standingFor(context.pool, request.caller, 'get_amphora_stats', id)
+    await standingFor(context.pool, request.caller, 'amphora:get_stats', id)
     const counted = await statistics.ofAmphora(context.pool, id)
     if (counted.length === 0) throw new Rejected('not_found', { resource: 'Amphora stats for', id })
     const amphora_stats = counted.map(({ load_balancer_id, ...one }) => ({
@@ -52,6 +52,11 @@ function addCollection(app: FastifyInstance, context: Context, speech: Speech, p
 
   app.put(`${path}/:id/failover`, async (request, reply) => {
     await acceptFailover(context, request.caller, speech.dialect, 'amphora', idOf(request))
+    return reply.code(202).send()
+  })
+
+  app.put(`${path}/:id/config`, async (request, reply) => {
+    await acceptConfigure(context, request.caller, idOf(request))
     return reply.code(202).send()
   })
 

@@ -7,7 +7,7 @@ import { Rejected } from '../lbaas/errors.ts'
 import type { Field, TreeResource } from '../lbaas/resource.ts'
 import { tables } from '../store/schema.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
+import type { Caller } from './policy.ts'
 
 /** Refuses fields that refer to what is not there, cannot be read or is none. `row` are the fields as they will be: a list
  *  of revoked certificates is checked against its authority, of which only one may be named. */

@@ -1,24 +1,22 @@
 /** Creates: what the cloud says about what they name is looked up, the VIP is reserved, then they are written. */
 import { rehearse } from '../lbaas/change.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import { chosen, type FlavorData } from '../lbaas/flavor.ts'
 import { type LoadBalancerPost, refuseWithoutVip } from '../lbaas/load-balancer.ts'
 import type { MemberSubnet } from '../lbaas/member.ts'
 import type { Creation } from '../lbaas/nested.ts'
-import { type Provider, providerNamed, refuseUnsupported } from '../lbaas/provider.ts'
+import { refuseUnsupported } from '../lbaas/provider.ts'
 import type { Dialect } from '../lbaas/resource.ts'
 import type { Tree } from '../lbaas/tree.ts'
-import { choiceOf } from '../store/flavors.ts'
 import * as quotas from '../store/quotas.ts'
 import * as reservations from '../store/reservations.ts'
 import { tables } from '../store/schema.ts'
 import { checkCertificates } from './certificate-references.ts'
+import { chosenFor, goneChoice } from './choices.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
 import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
 import { refuseForeignProject } from './owners.ts'
-import { allow } from './policy.ts'
-import { isBrokenBy, type Numbered, termsOf, write } from './write.ts'
+import { allow, type Caller } from './policy.ts'
+import { type Numbered, termsOf, write } from './write.ts'
 
 /** A load balancer, with all that its POST brings along: all or nothing. */
 export async function acceptLoadBalancer(
@@ -31,18 +29,18 @@ export async function acceptLoadBalancer(
   const post = given as LoadBalancerPost
   const project_id = post.project_id || caller.project_id
   if (!project_id) throw new Rejected('missing_project', {})
-  refuseForeignProject(caller, post)
+  refuseForeignProject(caller, 'load_balancer', post)
   allow(caller, dialect, 'create', tables.load_balancer, id, { project_id })
-  const { provider, flavor } = await settledProvider(context, dialect, post)
+  const { provider, flavor, zone } = await chosenFor(context, dialect, post)
   const fields = { ...post, project_id, provider: provider.name }
   refuseWithoutVip(fields)
   const children = await completed(context, caller, project_id, others)
   const topology = provider.topologies.find(one => one === options.topology) ?? provider.topologies[0]
-  const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor } as const
+  const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor, zone } as const
   // Nobody gets a port made for what is refused anyway.
   refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1)
-  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields)
+  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields, zone)
   try {
     const requests = [{ ...root, vip }, ...children]
     return await write(context, caller, { load_balancer_id: null, project_id, id, requests })
@@ -50,8 +48,7 @@ export async function acceptLoadBalancer(
     // The port is left to the sweeper: should the commit have come through after all, the VIP is live. Should this
     // fail too, the reservation's age does.
     if (vip.owned) await reservations.abandon(pool, id).catch(() => {})
-    if (isBrokenBy(error, 'load_balancer_flavor')) throw new Rejected('flavor_unknown', { id: post.flavor_id! })
-    throw error
+    throw goneChoice(error, post) ?? error
   }
 }
 
@@ -80,20 +77,5 @@ export async function completed(
 }
 
 function tenantOf(caller: Caller, project_id: string): Tenant {
-  return { project_id, is_admin: caller.rights.write_all }
-}
-
-/** Who is to serve it, and what its flavor says. */
-async function settledProvider(
-  { pool, options }: Context,
-  dialect: Dialect,
-  { provider, flavor_id }: LoadBalancerPost,
-): Promise<{ provider: Provider; flavor: FlavorData }> {
-  if (flavor_id === null)
-    return { provider: providerNamed(options.providers, provider || options.default_provider), flavor: {} }
-  const choice = await choiceOf(pool, flavor_id)
-  if (!choice) throw new Rejected('flavor_unknown', { id: flavor_id })
-  if (dialect === 'neutron' && provider !== '') throw new Rejected('flavor_provider', { flavor: flavor_id, provider })
-  const { data, ...found } = chosen(choice, provider, options.providers)
-  return { provider: found.provider, flavor: data }
+  return { project_id, is_admin: caller.is_admin }
 }

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Context } from './context.ts'
 import { providerName } from './dialects/neutron-lbaas.ts'
+import { allowRule } from './policy.ts'
 import type { Speech } from './speech.ts'
 
 declare module 'fastify' {
@@ -33,12 +34,13 @@ export function addDiscovery(app: FastifyInstance, context: Context, speech: Spe
   }
   app.get('/', open, async request => ({ versions: versions(request) }))
   for (const prefix of speech.prefixes)
-    app.get(`${prefix}/providers`, async () => ({
-      providers: context.options.providers.flatMap(({ name, aliases, description }) =>
+    app.get(`${prefix}/providers`, async request => {
+      allowRule(request.caller, 'provider:get_all')
+      const providers = context.options.providers.flatMap(({ name, aliases, description }) =>
         [name, ...aliases].map(one => ({ name: one, description })),
-      ),
-      providers_links: [],
-    }))
+      )
+      return { providers, providers_links: [] }
+    })
 }
 
 function versions(request: FastifyRequest): unknown[] {

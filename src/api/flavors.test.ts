@@ -108,6 +108,22 @@ describe('profiles and flavors', () => {
     expect(await api.octavia('PUT', `/flavorprofiles/${pair_profile}`, renamed, admin)).toMatchObject({ status: 200 })
   })
 
+  test('that name what the cloud does not have are refused, as far as it answers', async () => {
+    const flavor_text = 'Nova flavor huge not found.'
+    const image_text = 'Failed to find an image with tag none.'
+    const id = await made('/flavorprofiles', profile({}))
+    for (const [data, text] of [
+      [{ compute_flavor: 'huge' }, flavor_text],
+      [{ amp_image_tag: 'none' }, image_text],
+    ] as const) {
+      await refused('POST', '/flavorprofiles', profile(data), 400, text)
+      await refused('PUT', `/flavorprofiles/${id}`, profile(data), 400, text)
+    }
+    api.cloud.away.add('compute')
+    await made('/flavorprofiles', profile({ compute_flavor: 'huge' }))
+    api.cloud.away.clear()
+  })
+
   test('are written by administrators; flavors are read by all, profiles are not', async () => {
     const denied = { status: 403, body: { faultstring: 'Policy does not allow this request to be performed.' } }
     for (const token of ['demo', 'observer', 'global', 'nobody']) {
@@ -142,8 +158,6 @@ describe('profiles and flavors', () => {
       body: { flavor_capabilities: [{ description: 'The compute driver flavor ID.' }] },
     })
     await refused('GET', '/providers/none/flavor_capabilities', undefined, 400, "Provider 'none' is not enabled.")
-    const zones = '/providers/octavia/availability_zone_capabilities'
-    expect((await api.octavia('GET', zones, undefined, admin)).body).toEqual({ availability_zone_capabilities: [] })
   })
 })
 

@@ -1,13 +1,11 @@
 /** Whose request is it? Keystone's answer about the token, remembered for a short while. */
 import { createHash } from 'node:crypto'
-import { validateToken } from '../cloud/keystone.ts'
+import { type TokenOwner, validateToken } from '../cloud/keystone.ts'
 import type { OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { Secret } from '../service/secret.ts'
-import { type Rights, rightsOf } from './policy.ts'
-
-/** `token` is there where Keystone is asked: with it the caller's own rights at other services are used. */
-export type Caller = { user_id: string; project_id: string | null; rights: Rights; token?: Secret }
+import type { Policy } from './policy/policy-file.ts'
+import { type Caller, callerOf } from './policy.ts'
 
 export type AuthStrategy = 'keystone' | 'noauth'
 
@@ -18,13 +16,15 @@ const most_remembered = 1_000
 export class Identity {
   readonly #cloud: OpenStack
   readonly #strategy: AuthStrategy
+  readonly #policy: Policy
   readonly #clock: () => Date
   /** By the token's digest, so that a dump of the memory's maps holds no tokens. */
-  readonly #known = new Map<string, { caller: Promise<Caller | null>; until_ms: number }>()
+  readonly #known = new Map<string, { owner: Promise<TokenOwner | null>; until_ms: number }>()
 
-  constructor(cloud: OpenStack, strategy: AuthStrategy, clock: () => Date) {
+  constructor(cloud: OpenStack, strategy: AuthStrategy, policy: Policy, clock: () => Date) {
     this.#cloud = cloud
     this.#strategy = strategy
+    this.#policy = policy
     this.#clock = clock
   }
 
@@ -34,20 +34,20 @@ export class Identity {
     if (this.#strategy === 'noauth') {
       const named = headers['x-project-id'] ?? headers['x-tenant-id']
       const project_id = typeof named === 'string' && named !== '' ? named : null
-      return { user_id: 'noauth', project_id, rights: rightsOf(['admin']) }
+      return callerOf(this.#policy, { user_id: 'noauth', project_id, system_scope: null, roles: [] }, true)
     }
     const token = headers['x-auth-token']
-    const caller = typeof token === 'string' && token !== '' ? await this.#ask(token) : null
-    if (!caller) throw new Rejected('unauthenticated', {})
-    return { ...caller, token: new Secret(token as string) }
+    const owner = typeof token === 'string' && token !== '' ? await this.#ask(token) : null
+    if (!owner) throw new Rejected('unauthenticated', {})
+    return { ...callerOf(this.#policy, owner, false), token: new Secret(token as string) }
   }
 
-  #ask(token: string): Promise<Caller | null> {
+  #ask(token: string): Promise<TokenOwner | null> {
     const key = createHash('sha256').update(token).digest('base64')
     const now_ms = this.#clock().getTime()
     const known = this.#known.get(key)
-    if (known && known.until_ms > now_ms) return known.caller
-    const entry = { caller: this.#validate(token), until_ms: now_ms + remember_ms }
+    if (known && known.until_ms > now_ms) return known.owner
+    const entry = { owner: this.#validate(token), until_ms: now_ms + remember_ms }
     this.#known.delete(key)
     if (this.#known.size >= most_remembered) this.#known.delete(this.#known.keys().next().value!)
     this.#known.set(key, entry)
@@ -55,13 +55,13 @@ export class Identity {
     const forget = () => {
       if (this.#known.get(key) === entry) this.#known.delete(key)
     }
-    entry.caller.then(caller => caller ?? forget(), forget)
-    return entry.caller
+    entry.owner.then(owner => owner ?? forget(), forget)
+    return entry.owner
   }
 
-  async #validate(token: string): Promise<Caller | null> {
+  async #validate(token: string): Promise<TokenOwner | null> {
     const owner = await validateToken(this.#cloud, token)
     if (!owner || Date.parse(owner.expires_at) <= this.#clock().getTime()) return null
-    return { user_id: owner.user_id, project_id: owner.project_id, rights: rightsOf(owner.roles) }
+    return owner
   }
 }

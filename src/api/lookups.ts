@@ -2,7 +2,9 @@
 import type { Network, Neutron, Port, PortBody, Subnet } from '../cloud/neutron.ts'
 import { CloudError } from '../cloud/openstack.ts'
 import { canonicalAddress, contains, family } from '../lbaas/address.ts'
+import { refuseForeignNetwork, type ZoneData } from '../lbaas/availability-zone.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import type { FlavorData } from '../lbaas/flavor.ts'
 import type { LoadBalancerPost, Vip } from '../lbaas/load-balancer.ts'
 import type { MemberSubnet } from '../lbaas/member.ts'
 import * as reservations from '../store/reservations.ts'
@@ -18,10 +20,16 @@ export async function settleVip(
   tenant: Tenant,
   load_balancer_id: string,
   fields: LoadBalancerPost,
+  zone: ZoneData,
 ): Promise<Vip> {
   const { neutron } = context
-  if (fields.vip_port_id !== null) return vipOfPort(neutron, tenant, load_balancer_id, fields.vip_port_id, fields)
+  if (fields.vip_port_id !== null) {
+    const vip = await vipOfPort(neutron, tenant, load_balancer_id, fields.vip_port_id, fields)
+    refuseForeignNetwork(zone, vip.network_id)
+    return vip
+  }
   const candidates = await vipSubnets(neutron, tenant, fields)
+  refuseForeignNetwork(zone, candidates[0]!.network_id)
   await reservations.reserve(context.pool, { load_balancer_id, project_id: tenant.project_id })
   for (const [i, subnet] of candidates.entries()) {
     try {
@@ -42,6 +50,39 @@ export async function settleVip(
 export async function memberSubnet(neutron: Neutron, tenant: Tenant, subnet_id: string): Promise<MemberSubnet> {
   const { network_id, cidr } = await usableSubnet(neutron, tenant, subnet_id)
   return { network_id, cidr }
+}
+
+/** Refuses what a profile of flavors names and the cloud does not have. What cannot be asked now is not refused: who
+ *  makes the servers will see. */
+export async function refuseUnknownFlavorParts(context: Context, said: FlavorData): Promise<void> {
+  const { compute_flavor, amp_image_tag: tag } = said
+  await answered(context, async () => {
+    if (compute_flavor !== undefined && !(await context.nova.flavor(compute_flavor)))
+      throw unknown('Nova flavor', compute_flavor)
+    if (tag !== undefined && !(await context.glance.imageTagged(tag, context.options.amp_image_owner_id)))
+      throw new Rejected('image_not_found', { tag })
+  })
+}
+
+/** Refuses what a profile of availability zones names and the cloud does not have. */
+export async function refuseUnknownZoneParts(context: Context, said: ZoneData): Promise<void> {
+  const { compute_zone, management_network, valid_vip_networks = [] } = said
+  await answered(context, async () => {
+    if (compute_zone !== undefined && !(await context.nova.zones()).includes(compute_zone))
+      throw unknown('Nova availability zone', compute_zone)
+    for (const id of [...valid_vip_networks, ...(management_network === undefined ? [] : [management_network])])
+      if (!(await context.neutron.network(id))) throw unknown('Network', id)
+  })
+}
+
+/** A cloud that does not answer refuses nothing. */
+async function answered({ log }: Context, look: () => Promise<void>): Promise<void> {
+  try {
+    await look()
+  } catch (error) {
+    if (!(error instanceof CloudError) || error.kind !== 'unavailable') throw error
+    log.warn({ err: error }, 'a profile is taken unseen')
+  }
 }
 
 async function vipOfPort(
@@ -128,6 +169,7 @@ function vipOn(port: Port, subnet: Subnet, owned: boolean): Vip {
     network_id: port.network_id,
     subnet_cidr: subnet.cidr,
     gateway: subnet.gateway_ip,
+    additional: [],
     owned,
   }
 }
@@ -148,6 +190,9 @@ function refused(detail: string): Rejected {
   return new Rejected('vip', { detail })
 }
 
-function unknown(resource: 'Subnet' | 'Network' | 'Port', id: string): Rejected {
+function unknown(
+  resource: 'Subnet' | 'Network' | 'Port' | 'Nova flavor' | 'Nova availability zone',
+  id: string,
+): Rejected {
   return new Rejected('cloud_object_not_found', { resource, id })
 }

@@ -1,9 +1,11 @@
-/** The document says what the checks do: schemas and checks agree on bodies. */
+/** The document says what the API does: schemas and checks agree on bodies; every route, field and refusal is in it. */
+import path from 'node:path'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import fc from 'fast-check'
 import { fastify } from 'fastify'
-import { expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { checkFields } from '../lbaas/check.ts'
-import { Rejected } from '../lbaas/errors.ts'
+import { allRefusals, Rejected } from '../lbaas/errors.ts'
 import { requestSchema } from '../lbaas/json-schema.ts'
 import { accepted, type Dialect, type Field, type Resource, wireName } from '../lbaas/resource.ts'
 import { sampleId } from '../lbaas/sample.ts'
@@ -51,6 +53,8 @@ test.each(['octavia', 'neutron'] as const)('schemas and checks agree (%s)', asyn
     'health_monitor',
     'flavor',
     'flavor_profile',
+    'availability_zone',
+    'availability_zone_profile',
   ] as const)
     for (const method of ['POST', 'PUT'] as const) await agree(tables[resource], method, dialect)
 })
@@ -87,21 +91,88 @@ function isAccepted(check: () => unknown): boolean {
   }
 }
 
-test('the document is served to anyone, and names every collection', async () => {
-  const { status, body } = await api.octavia('GET', '=/openapi.json', undefined, { token: '' })
-  expect(status).toBe(200)
-  const { paths } = body as { paths: Record<string, Record<string, unknown>> }
-  const collections = ['loadbalancers', 'listeners', 'pools', 'healthmonitors', 'l7policies'].concat([
-    'l7policies/{l7policy_id}/rules',
-    'pools/{pool_id}/members',
-  ])
-  const pairs = (names: string[]) => names.flatMap(path => [`/v2.0/lbaas/${path}`, `/v2.0/lbaas/${path}/{id}`])
-  expect(Object.keys(paths)).toEqual([
-    ...pairs([...collections, 'flavors', 'flavorprofiles']),
-    '/v2.0/lbaas/loadbalancers/{id}/failover',
-    ...['', '/{id}', '/{id}/failover'].map(path => `/v2.0/octavia/amphorae${path}`),
-  ])
-  const { body: neutron } = await api.neutron('GET', '=/openapi.json', undefined, { token: '' })
-  expect(Object.keys((neutron as { paths: object }).paths)).toEqual(pairs(collections))
-  expect(JSON.stringify(paths)).not.toMatch(/"certificate"|security_group_id|generation/)
+describe.each(['octavia', 'neutron'] as const)('the document of the %s dialect', dialect => {
+  type Document = {
+    paths: Record<string, Record<string, { operationId?: string }>>
+    components: { schemas: object; responses: Record<string, { content: Record<string, { examples: object }> }> }
+  }
+  let document: Document
+  beforeAll(async () => {
+    const { status, body } = await api[dialect]('GET', '=/openapi.json', undefined, { token: '' })
+    expect(status).toBe(200)
+    document = body as Document
+  })
+
+  test('is the one that is checked in', async () => {
+    const file = path.join(import.meta.dirname, `../../docs/tenants/openapi-${dialect}.json`)
+    await expect(`${JSON.stringify(document, null, 1)}\n`).toMatchFileSnapshot(file)
+  })
+
+  test('is valid OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    const { valid, errors } = await validator.validate(structuredClone(document))
+    expect({ valid, errors }).toEqual({ valid: true, errors: undefined })
+    expect(validator.version).toBe('3.1')
+    expect(() => validator.resolveRefs()).not.toThrow()
+  })
+
+  test('has every route of the running server, and no other', () => {
+    const nameless = (route: string) => route.replace(/:\w+|\{\w+\}/g, '{}')
+    const served = api.api.routes[dialect].filter(route => !route.includes(' /v2/'))
+    const methods = (of: object) => Object.keys(of).filter(method => method !== 'parameters')
+    const described = Object.entries(document.paths).flatMap(([path, of]) =>
+      methods(of).map(method => `${method.toUpperCase()} ${path}`),
+    )
+    expect(described.map(nameless).toSorted()).toEqual(served.map(nameless).toSorted())
+  })
+
+  test('names every operation once, and every refusal with its status and form', () => {
+    const names = Object.values(document.paths).flatMap(of => Object.values(of).flatMap(one => one.operationId ?? []))
+    expect(new Set(names).size).toBe(names.length)
+    const listed = Object.values(document.components.responses).flatMap(response =>
+      Object.keys(response.content['application/json']!.examples),
+    )
+    expect(listed.toSorted()).toEqual(
+      allRefusals()
+        .map(one => one.code)
+        .toSorted(),
+    )
+    const form = dialect === 'octavia' ? 'faultstring' : 'NeutronError'
+    expect(document.components.responses.Refused409!.content['application/json']).toMatchObject({
+      schema: { $ref: '#/components/schemas/Error' },
+      examples: { in_use: { value: { [form]: expect.anything() } } },
+    })
+  })
+
+  test('tells nothing that is the machinery’s own', () => {
+    expect(JSON.stringify(document.components.schemas)).not.toMatch(
+      /"certificate":|security_group_id|generation|config_due/,
+    )
+  })
+})
+
+describe('the page of reference', () => {
+  test.each(['octavia', 'neutron'] as const)(
+    'is served by the %s dialect, from its own files, under a strict policy',
+    async dialect => {
+      const get = (path: string) => api[dialect]('GET', `=${path}`, undefined, { token: '' })
+      const page = await get('/docs')
+      expect(page.status).toBe(200)
+      expect(page.headers.get('content-type')).toMatch(/^text\/html/)
+      const policy = page.headers.get('content-security-policy')!
+      expect(policy).toMatch(/^default-src 'none'; script-src 'self';/)
+      expect(policy).not.toMatch(/unsafe|https?:|\*/)
+      expect(page.body).not.toMatch(/https?:|<script>|<style|style=/)
+      const named = [...String(page.body).matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(match => match[1]!)
+      expect(named).toHaveLength(3)
+      for (const path of named) {
+        const file = await get(path)
+        expect(file.status).toBe(200)
+        expect(file.headers.get('content-type')).toMatch(/javascript|css/)
+        expect(String(file.body).length).toBeGreaterThan(100)
+      }
+      for (const path of ['/docs/package.json', '/docs/..%2fpackage.json', '/docs/constructor'])
+        expect((await get(path)).status).toBe(404)
+    },
+  )
 })

@@ -3,37 +3,37 @@ import type pg from 'pg'
 import { amphora } from '../lbaas/amphora.ts'
 import { isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
-import type { Verb } from '../lbaas/provisioning.ts'
 import type { Dialect, TreeResource } from '../lbaas/resource.ts'
 import { notFound } from '../lbaas/touch.ts'
 import { type Standing, standingOf } from '../store/amphorae.ts'
 import { tables } from '../store/schema.ts'
 import * as trees from '../store/trees.ts'
-import type { Caller } from './identity.ts'
-import { allow, allowAdmin } from './policy.ts'
+import type { RuleName } from './policy/rules.ts'
+import { allow, allowRule, type Caller, type Deed, ruleOf } from './policy.ts'
 
 export type Owner = { load_balancer_id: string; project_id: string }
 
-/** The owner of an object that the caller may read or write; Rejected in the dialect's way when it is not there for
- *  him. */
+/** The owner of an object that the caller may read or write, or below which he may a `ruled` one; Rejected in the
+ *  dialect's way when it is not there for him. */
 export async function ownerFor(
   pool: pg.Pool,
   caller: Caller,
   dialect: Dialect,
-  verb: 'read' | Verb,
+  deed: Deed,
   resource: TreeResource,
   id: string,
+  ruled: TreeResource = resource,
 ): Promise<Owner> {
   const declared = tables[resource]
   const owner = isUuid(id) ? await trees.ownerOf(pool, resource, id) : null
   if (!owner) throw new Rejected('not_found', { resource: declared.title, id })
-  allow(caller, dialect, verb, declared, id, owner)
+  allow(caller, dialect, deed, declared, id, owner, tables[ruled])
   return owner
 }
 
 /** Where an amphora stands; for administrators only. */
-export async function standingFor(pool: pg.Pool, caller: Caller, action: string, id: string): Promise<Standing> {
-  allowAdmin(caller, action)
+export async function standingFor(pool: pg.Pool, caller: Caller, rule: RuleName, id: string): Promise<Standing> {
+  allowRule(caller, rule)
   const standing = isUuid(id) ? await standingOf(pool, id) : null
   if (!standing) throw new Rejected('not_found', { resource: amphora.title, id })
   return standing
@@ -41,8 +41,8 @@ export async function standingFor(pool: pg.Pool, caller: Caller, action: string,
 
 /** The owner of what a write is about: of its target, or, of a create, of the parent that it names. */
 export async function locate(pool: pg.Pool, caller: Caller, dialect: Dialect, intent: Target): Promise<Owner> {
-  const of = (resource: TreeResource, id: string) => ownerFor(pool, caller, dialect, intent.verb, resource, id)
   const { resource, parent_id, id } = intent
+  const of = (located: TreeResource, id: string) => ownerFor(pool, caller, dialect, intent.verb, located, id, resource)
   const { parent } = tables[resource]
   if (parent?.in_path) {
     const owner = await of(parent.of, parent_id!)
@@ -90,8 +90,10 @@ export async function refuseForeignReferences(
   }
 }
 
-export function refuseForeignProject(caller: Caller, fields: { project_id?: unknown }): void {
-  const named = fields.project_id
-  if (named === undefined || named === '' || named === caller.project_id || caller.rights.write_all) return
+/** Refuses to make something in a project in which the caller may not. */
+export function refuseForeignProject(caller: Caller, resource: TreeResource, fields: { project_id?: unknown }): void {
+  const { project_id: named } = fields
+  if (typeof named !== 'string' || named === '' || named === caller.project_id) return
+  if (caller.may(ruleOf(tables[resource], 'post'), named)) return
   throw new Rejected('foreign_project', {})
 }

@@ -1,67 +1,86 @@
-/** Who may: roles to rights, in both sets of roles that Octavia knows. */
+/** Who may: whether the policy lets a caller do this to an object of that project. */
 import { Rejected } from '../lbaas/errors.ts'
 import type { Verb } from '../lbaas/provisioning.ts'
 import type { Dialect, Resource } from '../lbaas/resource.ts'
+import type { Secret } from '../service/secret.ts'
+import { type Credentials, holds } from './policy/expression.ts'
+import type { Policy } from './policy/policy-file.ts'
+import { type RuleName, rule_prefix } from './policy/rules.ts'
 
-export type Rights = {
-  /** What belongs to the caller's own project. */
-  read_own: boolean
-  write_own: boolean
-  read_all: boolean
-  write_all: boolean
-  /** Members of any project (other services ask for them). */
-  read_members: boolean
-  quotas_all: boolean
+export type Caller = {
+  user_id: string
+  project_id: string | null
+  /** Does the rule `context_is_admin` hold for him? Such may use what belongs to others. */
+  is_admin: boolean
+  /** May he do what the rule is for, in that project? Null: in none. */
+  may: (rule: RuleName, project_id: string | null) => boolean
+  /** There where Keystone is asked: with it the caller's own rights at other services are used. */
+  token?: Secret
 }
 
-/** Legacy roles `load-balancer_*`, Keystone's default roles, and admin, side by side: what any of them gives holds. */
-export function rightsOf(roles: readonly string[]): Rights {
-  const has = (...names: string[]) => roles.some(role => names.includes(role))
-  const admin = has('admin', 'load-balancer_admin')
-  const read_all = admin || has('load-balancer_global_observer')
-  const write_own = admin || has('load-balancer_member', 'member')
-  return {
-    read_own: read_all || write_own || has('load-balancer_observer', 'reader'),
-    write_own,
-    read_all,
-    write_all: admin,
-    read_members: read_all || has('service'),
-    quotas_all: admin || has('load-balancer_quota_admin'),
+/** The caller as the policy in force sees him; `trusted`: everyone is admin. */
+export function callerOf(policy: Policy, who: Omit<Credentials, 'is_admin'>, trusted: boolean): Caller {
+  const rules = policy.rules()
+  const { user_id, project_id } = who
+  const asking = (is_admin: boolean): Credentials => ({ ...who, is_admin })
+  const is_admin = trusted || holds(rules.get('context_is_admin')!, asking(false), who, rules)
+  const may: Caller['may'] = (rule, of) => {
+    const expression = rules.get(`${rule_prefix}${rule}`)
+    if (!expression) throw new Error(`there is no rule ${rule}`)
+    return holds(expression, asking(is_admin), { project_id: of }, rules)
   }
+  return { user_id, project_id, is_admin, may }
 }
 
-type Owner = { project_id: string }
-type Asking = { project_id: string | null; rights: Rights }
+type Owner = { project_id: string | null }
+export type Deed = 'read' | 'list' | 'status' | 'statistics' | Verb
 
 /** Refuses when the caller may not do this to an object of that project. The Octavia dialect says so; in Neutron's an
- *  object of another project is not there. */
+ *  object of another project is not there. `ruled` is whose rule decides where that is not the object's: a child's. */
 export function allow(
-  caller: Asking,
+  caller: Caller,
   dialect: Dialect,
-  verb: 'read' | Verb,
+  deed: Deed,
   resource: Resource,
   id: string,
   owner: Owner,
+  ruled: Resource = resource,
 ): void {
-  const { rights } = caller
-  const own = caller.project_id === owner.project_id
-  const may =
-    verb === 'failover'
-      ? rights.write_all
-      : verb === 'read'
-        ? rights.read_all || (own && rights.read_own) || (resource.name === 'member' && rights.read_members)
-        : rights.write_all || (own && rights.write_own)
-  if (may) return
-  if (!own && dialect === 'neutron') throw new Rejected('not_found', { resource: resource.title, id })
-  throw new Rejected('forbidden', { action: `${verb === 'read' ? 'get' : verb}_${resource.singular}` })
+  if (caller.may(ruleOf(ruled, actions[deed]), owner.project_id)) return
+  if (caller.project_id !== owner.project_id && dialect === 'neutron')
+    throw new Rejected('not_found', { resource: resource.title, id })
+  throw new Rejected('forbidden', { action: `${neutron_words[deed]}_${resource.singular}` })
 }
 
-/** Refuses everyone but administrators: what shows or moves the machinery is theirs. */
-export function allowAdmin({ rights }: Asking, action: string): void {
-  if (!rights.write_all) throw new Rejected('forbidden', { action })
+/** Refuses who may not do what belongs to no project, as the rule says for the caller's own. */
+export function allowRule(caller: Caller, rule: RuleName): void {
+  const [resource, action] = rule.split(':')
+  if (!caller.may(rule, caller.project_id)) throw new Rejected('forbidden', { action: `${action}_${resource}` })
 }
 
-/** Refuses who may read nothing at all. */
-export function allowReader({ rights }: Asking, action: string): void {
-  if (!rights.read_own && !rights.read_all) throw new Rejected('forbidden', { action })
+/** The rule's name: Octavia writes what tenants make in one word, and what administrators offer with dashes. */
+export function ruleOf({ name }: Pick<Resource, 'name'>, action: string): RuleName {
+  const is_offered = /flavor|zone/.test(name)
+  return `${name.replaceAll('_', is_offered ? '-' : '')}:${action}` as RuleName
+}
+
+const actions = {
+  read: 'get_one',
+  list: 'get_all',
+  status: 'get_status',
+  statistics: 'get_stats',
+  create: 'post',
+  update: 'put',
+  delete: 'delete',
+  failover: 'put_failover',
+} as const satisfies Record<Deed, string>
+
+const neutron_words = {
+  ...actions,
+  read: 'get',
+  list: 'get',
+  status: 'get',
+  statistics: 'get',
+  create: 'create',
+  update: 'update',
 }

@@ -57,18 +57,36 @@ const subnets: Record<string, { network_id: string; cidr: string; project_id: st
   [member_subnet]: { network_id: sampleId(804), cidr: '10.3.0.0/24', project_id: demo },
 }
 
-/** Keystone and Neutron, as far as the API asks them. */
+/** What Nova and Glance have. */
+const flavors = ['65', 'big']
+const zones = ['nova', 'edge']
+const image_tags = ['amphora', 'new', 'x']
+
+/** The cloud, as far as the API asks it. */
 class PretendedCloud {
   readonly ports = new Map<string, Port>()
   validations = 0
+  /** Services that do not answer. */
+  readonly away = new Set<string>()
   /** Answers instead of the next creates of ports. */
   readonly refusals: CloudError[] = []
   /** Called when a port has been made, before its answer. */
   made: (port: Port) => Promise<void> = async () => {}
 
-  async request(_service: string, method: string, path: string, options: CloudRequest = {}): Promise<CloudAnswer> {
+  async request(service: string, method: string, path: string, options: CloudRequest = {}): Promise<CloudAnswer> {
     if (path === '/auth/tokens') return this.#token(String(options.headers?.['x-subject-token']))
+    if (this.away.has(service)) throw new CloudError(service, 503, '', 'not available', null)
     const [, collection, id] = path.split('/')
+    if (service === 'image') {
+      const images = image_tags.includes(String(options.query?.tag)) ? [{ id: 'image' }] : []
+      return answer({ images })
+    }
+    if (collection === 'os-availability-zone')
+      return answer({ availabilityZoneInfo: zones.map(zoneName => ({ zoneName })) })
+    if (collection === 'flavors') {
+      if (flavors.includes(id!)) return answer({ flavor: { id, name: id } })
+      throw new CloudError(service, 404, 'itemNotFound', 'not there', null)
+    }
     if (method === 'POST') return this.#create((options.body as { port: Partial<Port> }).port)
     const rows: Record<string, unknown> = { networks, subnets, ports: Object.fromEntries(this.ports) }[collection!]!
     const row = rows[id!]
@@ -143,6 +161,7 @@ export type Call = (
 ) => Promise<Answer>
 
 export type Setting = {
+  api: Api
   pool: pg.Pool
   cloud: PretendedCloud
   options: ApiOptions
@@ -205,6 +224,8 @@ const defaults: ApiOptions = {
   ping_allowed: true,
   tls: usual_tls,
   pagination_max_limit: 1000,
+  policy_file: null,
+  amp_image_owner_id: null,
 }
 
 function caller(port: number): Call {

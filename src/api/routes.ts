@@ -13,9 +13,9 @@ import * as statistics from '../store/statistics.ts'
 import * as trees from '../store/trees.ts'
 import { accept, acceptMembers, type Intent } from './accept.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
 import { list, type Query, show } from './list.ts'
 import { ownerFor } from './owners.ts'
+import type { Caller, Deed } from './policy.ts'
 import { shownIn, shownWhole } from './shown.ts'
 import type { Speech } from './speech.ts'
 
@@ -64,13 +64,13 @@ function addResource(
 
   app.get(path, async request => {
     const query = request.query as Query
-    const within = await withinParent(context, speech, resource, request)
+    const within = await withinParent(context, speech, resource, request, 'list')
     return list(context, request.caller, speech, resource, query, urlOf(request), within)
   })
 
   app.get(`${path}/:id`, async request => {
     const { id } = request.params as Params
-    const within = await withinParent(context, speech, resource, request)
+    const within = await withinParent(context, speech, resource, request, 'read')
     if (!declared.parent?.in_path) await ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, id)
     const object = await show(context, speech, resource, id, request.query as Query, within)
     if (!object) throw notFound(resource, id, (request.params as Params).parent_id)
@@ -129,11 +129,11 @@ function isTrue(given: string | string[] | undefined): boolean {
 
 /** The tree of statuses, and what passed through. */
 function addReports(app: FastifyInstance, context: Context, speech: Speech, prefix: string): void {
-  const readable = (request: FastifyRequest, resource: 'load_balancer' | 'listener') =>
-    ownerFor(context.pool, request.caller, speech.dialect, 'read', resource, (request.params as Params).id)
+  const readable = (request: FastifyRequest, deed: Deed, resource: 'load_balancer' | 'listener') =>
+    ownerFor(context.pool, request.caller, speech.dialect, deed, resource, (request.params as Params).id)
 
   const statuses = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'status', 'load_balancer')
     const tree = await trees.read(context.pool, load_balancer_id)
     if (!tree) throw notFound('load_balancer', load_balancer_id)
     return reply.send(speech.showStatuses(statusTree(tree)))
@@ -142,11 +142,11 @@ function addReports(app: FastifyInstance, context: Context, speech: Speech, pref
   app.get(`${prefix}/loadbalancers/:id/statuses`, statuses)
 
   app.get(`${prefix}/loadbalancers/:id/stats`, async request => {
-    const { load_balancer_id } = await readable(request, 'load_balancer')
+    const { load_balancer_id } = await readable(request, 'statistics', 'load_balancer')
     return { stats: await statistics.ofLoadBalancer(context.pool, load_balancer_id) }
   })
   app.get(`${prefix}/listeners/:id/stats`, async request => {
-    await readable(request, 'listener')
+    await readable(request, 'statistics', 'listener')
     return { stats: await statistics.ofListener(context.pool, (request.params as Params).id) }
   })
 }
@@ -157,15 +157,13 @@ async function withinParent(
   speech: Speech,
   resource: TreeResource,
   request: FastifyRequest,
+  deed: Deed,
 ): Promise<Record<string, string>> {
   const { parent } = tables[resource]
   if (!parent?.in_path) return {}
   const { parent_id } = request.params as Params
-  const { rights } = request.caller
-  // Other services may read members without seeing the pool.
-  const foreign = resource === 'member' && rights.read_members
-  const caller = foreign ? { ...request.caller, rights: { ...rights, read_all: true } } : request.caller
-  await ownerFor(context.pool, caller, speech.dialect, 'read', parent.of, parent_id)
+  // The child's rule, not the parent's: other services may read members without seeing the pool.
+  await ownerFor(context.pool, request.caller, speech.dialect, deed, parent.of, parent_id, resource)
   return { [parent.field]: parent_id }
 }
 

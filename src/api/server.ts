@@ -13,18 +13,24 @@ import {
 } from 'fastify'
 import type pg from 'pg'
 import type { CertificateStore } from '../cloud/certificates/certificate-store.ts'
+import { Glance } from '../cloud/glance.ts'
 import { Neutron } from '../cloud/neutron.ts'
+import { Nova } from '../cloud/nova.ts'
 import { CloudError, type OpenStack } from '../cloud/openstack.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import { addAgents } from './agents.ts'
 import { addAmphorae } from './amphorae.ts'
 import type { ApiOptions, Context } from './context.ts'
 import { neutron as neutronLbaas } from './dialects/neutron-lbaas.ts'
 import { octavia } from './dialects/octavia.ts'
 import { addDiscovery } from './discovery.ts'
-import { addFlavors } from './flavors.ts'
 import { Identity } from './identity.ts'
+import { addNeutronQuotas } from './neutron-quotas.ts'
+import { addOffers } from './offers.ts'
 import { addOpenapi } from './openapi.ts'
+import { Policy } from './policy/policy-file.ts'
 import { addQuotas } from './quotas.ts'
+import { addReferencePage } from './reference-page.ts'
 import { addRoutes } from './routes.ts'
 import type { Speech } from './speech.ts'
 
@@ -34,6 +40,8 @@ export type Endpoint = { fd: number } | { host: string; port: number }
 export type Api = {
   /** Where the dialects can be reached, in the order that was asked for. */
   addresses: { octavia: net.AddressInfo[]; neutron: net.AddressInfo[] }
+  /** What each dialect answers, e.g. `GET /v2.0/lbaas/pools/:id`. */
+  routes: { octavia: string[]; neutron: string[] }
   /** Lets requests that are being answered end, and closes. */
   close: () => Promise<void>
 }
@@ -58,8 +66,10 @@ export async function startApi(given: {
   if (options.auth_strategy === 'noauth')
     for (const endpoint of [...listen.octavia, ...listen.neutron])
       if ('host' in endpoint && !isLoopback(endpoint.host)) throw openToAll(endpoint.host)
-  const identity = new Identity(cloud, options.auth_strategy, clock)
-  const context: Context = { pool, neutron: new Neutron(cloud), certificates, identity, options, log, clock }
+  const policy = new Policy(options.policy_file, log)
+  const identity = new Identity(cloud, options.auth_strategy, policy, clock)
+  const clients = { neutron: new Neutron(cloud), nova: new Nova(cloud), glance: new Glance(cloud), certificates }
+  const context: Context = { pool, ...clients, identity, options, log, clock }
   const opened: { app: FastifyInstance; servers: http.Server[] }[] = []
   const close = async () => {
     const servers = opened.flatMap(one => one.servers)
@@ -67,28 +77,29 @@ export async function startApi(given: {
     await Promise.all(opened.map(one => one.app.close()))
   }
   const open = async (speech: Speech, endpoints: readonly Endpoint[]) => {
-    const app = await appOf(context, speech)
+    const { app, routes } = await appOf(context, speech)
     const servers: http.Server[] = []
     opened.push({ app, servers })
     for (const endpoint of endpoints) servers.push(await listening(app, endpoint))
     const addresses = servers.map(server => server.address() as net.AddressInfo)
     if (options.auth_strategy === 'noauth')
       for (const { address } of addresses) if (!isLoopback(address)) throw openToAll(address)
-    return addresses
+    return { addresses, routes }
   }
   try {
-    const addresses = {
-      octavia: await open(octavia, listen.octavia),
-      neutron: await open(neutronLbaas, listen.neutron),
+    const [first, second] = [await open(octavia, listen.octavia), await open(neutronLbaas, listen.neutron)]
+    return {
+      addresses: { octavia: first.addresses, neutron: second.addresses },
+      routes: { octavia: first.routes, neutron: second.routes },
+      close,
     }
-    return { addresses, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function appOf(context: Context, speech: Speech): Promise<FastifyInstance> {
+async function appOf(context: Context, speech: Speech): Promise<{ app: FastifyInstance; routes: string[] }> {
   const app: FastifyInstance = fastify({
     loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -97,6 +108,10 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },
     frameworkErrors: (error, request, reply) =>
       sayError(context, speech, error, request as FastifyRequest, reply as FastifyReply),
+  })
+  const routes: string[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    if (method !== 'HEAD') routes.push(`${method} ${url}`)
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -120,12 +135,16 @@ async function appOf(context: Context, speech: Speech): Promise<FastifyInstance>
   if (speech.dialect === 'octavia') {
     addQuotas(app, context, speech)
     addAmphorae(app, context, speech)
-    addFlavors(app, context, speech)
+    addOffers(app, context, speech)
+  } else {
+    addNeutronQuotas(app, context, speech)
+    addAgents(app, context, speech)
   }
   addDiscovery(app, context, speech)
   addOpenapi(app, speech)
+  addReferencePage(app)
   await app.ready()
-  return app
+  return { app, routes }
 }
 
 /** Every error in the dialect's form. What is not a refusal is logged whole and answered with its id alone. */

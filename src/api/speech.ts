@@ -14,8 +14,6 @@ export type Speech = {
   showStatuses(tree: StatusNode): unknown
   /** Are there links in a list's answer when there is nothing to link to? */
   always_links: boolean
-  /** Is a filter by something that is no field refused, or passed over? */
-  refuses_unknown_filters: boolean
   /** Is a field there under another name too? */
   aliases: Readonly<Record<string, string>>
   showError(rejected: Rejected): { status: number; body: unknown }

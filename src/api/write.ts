@@ -15,7 +15,7 @@ import { tables } from '../store/schema.ts'
 import { isContention, type Tx, transaction } from '../store/transaction.ts'
 import * as trees from '../store/trees.ts'
 import type { Context } from './context.ts'
-import type { Caller } from './identity.ts'
+import type { Caller } from './policy.ts'
 
 /** A request, with the id that what it creates gets. */
 export type Numbered = Request & { new_id?: string }

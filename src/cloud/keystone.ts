@@ -1,7 +1,14 @@
 /** Keystone: whose token is this? */
 import { CloudError, type OpenStack } from './openstack.ts'
 
-export type TokenOwner = { user_id: string; project_id: string | null; roles: string[]; expires_at: string }
+export type TokenOwner = {
+  user_id: string
+  project_id: string | null
+  /** `all` for a token of the whole cloud. */
+  system_scope: string | null
+  roles: string[]
+  expires_at: string
+}
 
 /** Asks Keystone about a token of somebody else. Null when Keystone knows no such token (unknown, expired, revoked). */
 export async function validateToken(os: OpenStack, token: string, signal?: AbortSignal): Promise<TokenOwner | null> {
@@ -12,6 +19,7 @@ export async function validateToken(os: OpenStack, token: string, signal?: Abort
     return {
       user_id: found.user.id,
       project_id: found.project?.id ?? null,
+      system_scope: found.system?.all ? 'all' : null,
       roles: (found.roles ?? []).map(role => role.name),
       expires_at: found.expires_at,
     }
@@ -24,6 +32,7 @@ export async function validateToken(os: OpenStack, token: string, signal?: Abort
 type TokenDocument = {
   user: { id: string }
   project?: { id: string }
+  system?: { all?: boolean }
   roles?: { name: string }[]
   expires_at: string
 }

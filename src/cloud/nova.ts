@@ -80,6 +80,20 @@ export class Nova {
     await this.#orNull(() => this.#request('DELETE', `/servers/${encodeURIComponent(id)}`))
   }
 
+  /** The flavor of that id; null when there is none. */
+  async flavor(id: string): Promise<{ id: string; name: string } | null> {
+    return this.#orNull(async () => {
+      const { body } = await this.#request('GET', `/flavors/${encodeURIComponent(id)}`)
+      return (body as { flavor: { id: string; name: string } }).flavor
+    })
+  }
+
+  /** The names of the availability zones. */
+  async zones(): Promise<string[]> {
+    const { body } = await this.#request('GET', '/os-availability-zone')
+    return (body as { availabilityZoneInfo: { zoneName: string }[] }).availabilityZoneInfo.map(zone => zone.zoneName)
+  }
+
   async interfaces(server_id: string): Promise<ServerInterface[] | null> {
     return this.#orNull(async () => {
       const { body } = await this.#request('GET', `/servers/${encodeURIComponent(server_id)}/os-interface`)

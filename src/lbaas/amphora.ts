@@ -69,6 +69,11 @@ export const amphora = resource({
       shown: false,
       doc: 'Whether its failover was asked for: it serves on until it is its turn.',
     }),
+    config_due: boolean({
+      state: 'bookkeeping',
+      shown: false,
+      doc: 'Whether its agent is to be given its own configuration again.',
+    }),
     created_at: time({ state: 'fact', shown: true, doc: 'When its row was made.' }),
     updated_at: time({ ...described, doc: 'When its row was last changed.' }),
   },
@@ -119,6 +124,7 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'created_at'> & Partial<Amp
     network_host: null,
     replaces: null,
     replace: false,
+    config_due: false,
     updated_at: null,
     ...row,
   }

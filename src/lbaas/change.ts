@@ -1,5 +1,6 @@
 /** The frame of every change: (tree, request, terms) to the intended tree, or Rejected. */
 import { amphora } from './amphora.ts'
+import type { ZoneData } from './availability-zone.ts'
 import { createChild, createLoadBalancer } from './creation.ts'
 import { Rejected } from './errors.ts'
 import type { FlavorData } from './flavor.ts'
@@ -7,7 +8,13 @@ import { checkMonitor, completedMonitor, type HealthMonitorPost, type HealthMoni
 import { checkPolicy, completedPolicy, type L7PolicyPost, type L7PolicyPut } from './l7-policy.ts'
 import { checkRule, type L7RulePost, type L7RulePut } from './l7-rule.ts'
 import { checkListener, type ListenerPost, type ListenerPut, listener } from './listener.ts'
-import type { LoadBalancerPost, LoadBalancerPut, Topology, Vip } from './load-balancer.ts'
+import {
+  type LoadBalancerPost,
+  type LoadBalancerPut,
+  refuseForeignCidrs,
+  type Topology,
+  type Vip,
+} from './load-balancer.ts'
 import { checkMember, type MemberPost, type MemberPut, type MemberSubnet } from './member.ts'
 import { checkPool, type PoolPost, type PoolPut, pool } from './pool.ts'
 import { type Locking, refuseLocked } from './provisioning.ts'
@@ -49,7 +56,7 @@ export type Request =
   /** Of all amphorae of a load balancer, or of one. */
   | { verb: 'failover'; resource: 'load_balancer' | 'amphora'; id: string }
 
-/** `flavor` is what the chosen flavor says; `topology` is the deployment's where it says nothing of it. */
+/** `flavor` and `zone` are what the chosen ones say; `topology` is the deployment's where the flavor says nothing of it. */
 export type CreateLoadBalancer = {
   verb: 'create'
   resource: 'load_balancer'
@@ -57,6 +64,7 @@ export type CreateLoadBalancer = {
   vip: Vip
   topology: Topology
   flavor?: FlavorData
+  zone?: ZoneData
 }
 
 /** What a change is told instead of looking it up. */
@@ -108,7 +116,7 @@ export function rehearse(
   terms: Terms,
 ): Tree {
   // As long as the address is not known, nothing can be of the wrong family.
-  const vip = { address: null as never, port_id: '', subnet_id: '', network_id: '', subnet_cidr: '' }
+  const vip = { address: null as never, port_id: '', subnet_id: '', network_id: '', subnet_cidr: '', additional: [] }
   return changeAll(null, [{ ...root, vip: { ...vip, gateway: null, owned: true } }, ...children], terms)
 }
 
@@ -120,8 +128,11 @@ function update(next: Tree, request: Extract<Request, { verb: 'update' }>, terms
     updated_at: terms.now,
   })
   switch (request.resource) {
-    case 'load_balancer':
-      return { ...next, load_balancer: written(next.load_balancer, request.fields) }
+    case 'load_balancer': {
+      const load_balancer = written(next.load_balancer, request.fields)
+      for (const { allowed_cidrs } of next.listeners) refuseForeignCidrs(load_balancer, allowed_cidrs)
+      return { ...next, load_balancer }
+    }
     case 'listener': {
       const fields = written(listenerOf(next, request.id)!, request.fields)
       const row = completedTls(fields, terminates(fields), terms.tls.listener)

@@ -116,7 +116,7 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
     case 'enumeration':
       return checkEnumeration(field, value, dialect, name)
     case 'list':
-      if (Array.isArray(value)) return value.map(one => checkValue(field.options.each!, one, dialect, name))
+      if (Array.isArray(value)) return value.map(one => checkElement(field.options.each!, one, dialect, name))
       throw bad(name, value, 'Value should be a list', `'${shorten(value)}' is not a list`)
     case 'map':
       return checkMap(field, value, dialect, name)
@@ -125,6 +125,13 @@ function checkValue(field: Field, value: unknown, dialect: Dialect, name: string
     case 'time':
       throw new Error(`${name} is not for requests`)
   }
+}
+
+/** An empty object is none, so in a list there is none either. */
+function checkElement(field: Field, value: unknown, dialect: Dialect, name: string): unknown {
+  const checked = checkValue(field, value, dialect, name)
+  if (checked !== null) return checked
+  throw bad(name, value, 'Value may not be null', "'None' is not allowed")
 }
 
 function checkString({ options }: Field, value: unknown, name: string): string {

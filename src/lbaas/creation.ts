@@ -16,7 +16,10 @@ import { completedTls, terminates } from './tls.ts'
 import { linksTo, placePolicy, replaced, root, touch, touchPolicy, touchPool } from './touch.ts'
 import { listenerOf, type Tree } from './tree.ts'
 
-export function createLoadBalancer({ fields, vip, topology, flavor = {} }: CreateLoadBalancer, terms: Terms): Tree {
+export function createLoadBalancer(
+  { fields, vip, topology, flavor = {}, zone = {} }: CreateLoadBalancer,
+  terms: Terms,
+): Tree {
   refuseWithoutVip(fields)
   const load_balancer: LoadBalancer = {
     ...fields,
@@ -26,10 +29,19 @@ export function createLoadBalancer({ fields, vip, topology, flavor = {} }: Creat
     vip_subnet_id: vip.subnet_id,
     vip_network_id: vip.network_id,
     vip_port_owned: vip.owned,
-    availability_zone: null,
     topology: flavor.loadbalancer_topology ?? topology,
     compute_flavor: flavor.compute_flavor ?? null,
     amp_image_tag: flavor.amp_image_tag ?? null,
+    additional_vips: vip.additional.map(({ subnet_id, address }) => {
+      return { subnet_id, ip_address: address, port_id: vip.port_id }
+    }),
+    vip_vnic_type: 'normal',
+    vip_port_settings: null,
+    vip_subnets: Object.fromEntries(
+      vip.additional.map(({ subnet_id, cidr, gateway }) => [subnet_id, { cidr, gateway }]),
+    ),
+    compute_zone: zone.compute_zone ?? null,
+    management_network: zone.management_network ?? null,
     vip_subnet_cidr: vip.subnet_cidr,
     vip_gateway: vip.gateway,
     security_group_id: null,

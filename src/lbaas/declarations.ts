@@ -1,5 +1,6 @@
 /** Every declaration, under its resource's name. */
 import { amphora } from './amphora.ts'
+import { availabilityZone, availabilityZoneProfile } from './availability-zone.ts'
 import { flavor, flavorProfile } from './flavor.ts'
 import { healthMonitor } from './health-monitor.ts'
 import { l7policy } from './l7-policy.ts'
@@ -23,4 +24,6 @@ export const declarations: Readonly<Record<ResourceName, Resource>> = {
   quota,
   flavor,
   flavor_profile: flavorProfile,
+  availability_zone: availabilityZone,
+  availability_zone_profile: availabilityZoneProfile,
 }

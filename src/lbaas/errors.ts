@@ -32,3 +32,9 @@ export class Rejected extends Error {
 export type ErrorCode = keyof typeof errors
 
 const errors = { ...request_errors, ...rule_errors } as const
+
+/** Every refusal there is, with names in angle brackets for its values: what the API's document lists. */
+export function allRefusals(): Rejected[] {
+  const values = new Proxy({}, { get: (_, name) => `<${String(name)}>` })
+  return Object.keys(errors).map(code => new Rejected(code as ErrorCode, values))
+}

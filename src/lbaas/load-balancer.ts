@@ -11,9 +11,11 @@ import {
   identity,
   ip,
   lifecycle,
+  list,
   type Post,
   type Put,
   type Row,
+  record,
   resource,
   string,
   time,
@@ -53,10 +55,48 @@ export const loadBalancer = resource({
     flavor_id: uuid({ null: true, of: 'flavor', doc: 'What the administrators offer, and was chosen.' }),
     availability_zone: string({
       null: true,
-      post: false,
+      max_length: 255,
       neutron: false,
       since: '2.14',
-      doc: 'Always null: availability zones are not offered.',
+      doc: 'Where it is to be, of what the administrators offer.',
+    }),
+    additional_vips: list({
+      default: [],
+      neutron: false,
+      since: '2.26',
+      each: record({
+        record: {
+          subnet_id: uuid({ of: 'subnet', doc: 'The subnet, on the network of the VIP; one address of each.' }),
+          ip_address: ip({ null: true, doc: 'The address; chosen by the network service if not given.' }),
+          port_id: uuid({ null: true, of: 'port', doc: 'The port that holds it: that of the VIP.' }),
+        },
+        doc: 'A further address.',
+      }),
+      doc: 'Further addresses that it serves on, on other subnets of the same network.',
+    }),
+    vip_qos_policy_id: uuid({
+      null: true,
+      change: true,
+      neutron: false,
+      since: '2.1',
+      of: 'qos_policy',
+      doc: "The network service's QoS policy for the ports of the VIP.",
+    }),
+    vip_sg_ids: list({
+      default: [],
+      change: true,
+      neutron: false,
+      since: '2.29',
+      each: uuid({ of: 'security_group', doc: 'A security group.' }),
+      doc: 'Security groups that say who may reach the VIP, in place of the listeners’ allowed_cidrs and ports.',
+    }),
+    vip_vnic_type: enumeration({
+      state: 'bookkeeping',
+      default: 'normal',
+      values: ['normal', 'direct'],
+      neutron: false,
+      since: '2.28',
+      doc: 'How the port of the VIP is wired.',
     }),
     topology: enumeration({
       state: 'bookkeeping',
@@ -76,12 +116,34 @@ export const loadBalancer = resource({
       shown: false,
       doc: "The tag of its servers' image, where its flavor says one; else the deployment's.",
     }),
+    compute_zone: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "Nova's zone of its servers, where its availability zone says one.",
+    }),
+    management_network: string({
+      state: 'bookkeeping',
+      null: true,
+      shown: false,
+      doc: "The network on which its servers are reached, where its availability zone says one; else the deployment's.",
+    }),
     vip_port_owned: boolean({
       state: 'bookkeeping',
       shown: false,
       doc: 'Whether the VIP port was made here, and so goes with the load balancer.',
     }),
     vip_subnet_cidr: cidr({ null: true, state: 'fact', doc: "The VIP subnet's range." }),
+    vip_subnets: fact<VipSubnets>()({
+      state: 'fact',
+      doc: 'The ranges and gateways of the further addresses, by subnet.',
+    }),
+    vip_port_settings: fact<VipPortSettings | null>()({
+      null: true,
+      state: 'fact',
+      shown: false,
+      doc: 'What the ports of the VIP were last given of what the tenant wants of them.',
+    }),
     vip_gateway: ip({ null: true, state: 'fact', doc: "The VIP subnet's gateway." }),
     security_group_id: uuid({
       null: true,
@@ -131,6 +193,11 @@ export type SecurityGroupRules = {
   remote_ip_prefix: string | null
 }[]
 
+/** Null stands for nothing wanted. */
+export type VipPortSettings = { security_groups: string[]; qos_policy_id: string | null }
+
+export type VipSubnets = Readonly<Record<string, { cidr: string; gateway: string | null }>>
+
 /** The VIP as it was settled with the network service before the change. */
 export type Vip = {
   address: string
@@ -139,6 +206,7 @@ export type Vip = {
   network_id: string
   subnet_cidr: string
   gateway: string | null
+  additional: { subnet_id: string; address: string; cidr: string; gateway: string | null }[]
   /** Whether the port was made here. */
   owned: boolean
 }
@@ -151,10 +219,26 @@ export function refuseWithoutVip(
     throw new Rejected('no_vip', {})
 }
 
-/** Refuses CIDRs of the family that the VIP is not of. */
+/** All the addresses that it serves on, the VIP first. */
+export function vipAddresses({ vip_address, additional_vips }: LoadBalancer): string[] {
+  return [vip_address, ...additional_vips.map(one => one.ip_address)].filter(address => address !== null)
+}
+
+/** Refuses CIDRs of a family that none of the VIPs is of, or that the tenant's own security groups make void. */
 export function refuseForeignCidrs(load_balancer: LoadBalancer, allowed_cidrs: string[] | null): void {
-  if (load_balancer.vip_address === null) return
+  if (allowed_cidrs?.length && load_balancer.vip_sg_ids.length) throw new Rejected('cidrs_and_groups', {})
+  const vips = vipAddresses(load_balancer)
+  if (vips.length === 0) return
   for (const cidr of allowed_cidrs ?? [])
-    if (family(cidr) !== family(load_balancer.vip_address))
-      throw new Rejected('cidr_family', { cidr, vip_address: load_balancer.vip_address })
+    if (!vips.some(vip => family(vip) === family(cidr)))
+      throw new Rejected('cidr_family', { cidr, vips: vips.map(vip => `'${vip}'`).join(', ') })
+}
+
+/** Refuses two addresses of one subnet; the VIP's own is null as long as it is not known. */
+export function refuseTwinSubnets(
+  vip_subnet_id: string | null,
+  additional_vips: LoadBalancer['additional_vips'],
+): void {
+  const ids = [vip_subnet_id, ...additional_vips.map(one => one.subnet_id)].filter(id => id !== null)
+  if (new Set(ids).size < ids.length) throw new Rejected('twin_subnets', {})
 }

@@ -17,9 +17,13 @@ export type Provider = {
   monitor_types: readonly HealthMonitor['type'][]
   /** The first one is for those who want another, unless their flavor says so. */
   topologies: readonly [Topology, ...Topology[]]
-  /** The keys that profiles of flavors may have; `values` where not any string will do. */
-  flavor_capabilities: readonly { name: string; description: string; values?: readonly string[] }[]
+  /** The keys that profiles of flavors may have, and those that profiles of availability zones may. */
+  flavor_capabilities: readonly Capability[]
+  availability_zone_capabilities: readonly Capability[]
 }
+
+/** A key of a profile. Its value is a string, one of `values` where not any will do; or a list of such. */
+export type Capability = { name: string; description: string; values?: readonly string[]; several?: boolean }
 
 /** The reference provider: haproxy in servers of the cloud. */
 export const amphora_provider: Provider = {
@@ -41,6 +45,17 @@ export const amphora_provider: Provider = {
     { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
     { name: 'amp_image_tag', description: 'The amphora image tag.' },
   ],
+  availability_zone_capabilities: [
+    { name: 'compute_zone', description: 'The compute availability zone.' },
+    { name: 'volume_zone', description: 'The volume availability zone.' },
+    { name: 'management_network', description: 'The management network ID for the amphora.' },
+    {
+      name: 'valid_vip_networks',
+      description:
+        'List of network IDs that are allowed for VIP use. This overrides/replaces the list of allowed networks configured in `octavia.conf`.',
+      several: true,
+    },
+  ],
 }
 
 /** The other reference provider: haproxy in namespaces of network hosts, without servers and without flavors. */
@@ -54,6 +69,7 @@ export const haproxy_provider: Provider = {
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
   topologies: ['SINGLE'],
   flavor_capabilities: [],
+  availability_zone_capabilities: [],
 }
 
 const all_providers: readonly Provider[] = [amphora_provider, haproxy_provider]

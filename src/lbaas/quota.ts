@@ -9,6 +9,7 @@ export const quota = resource({
   singular: 'quota',
   plural: 'quotas',
   path: 'quotas',
+  key: 'project_id',
   fields: {
     project_id: string({ post: false, doc: 'The project that it is for.' }),
     load_balancer: integer({ ...limit, doc: 'Load balancers; null for the default, -1 for no limit.' }),
@@ -16,7 +17,17 @@ export const quota = resource({
     pool: integer({ ...limit, doc: 'Pools; null for the default, -1 for no limit.' }),
     member: integer({ ...limit, doc: 'Members; null for the default, -1 for no limit.' }),
     health_monitor: integer({ ...limit, doc: 'Health monitors; null for the default, -1 for no limit.' }),
-    l7policy: integer({ ...limit, since: '2.18', doc: 'L7 policies; null for the default, -1 for no limit.' }),
-    l7rule: integer({ ...limit, since: '2.18', doc: 'L7 rules; null for the default, -1 for no limit.' }),
+    l7policy: integer({
+      ...limit,
+      neutron: false,
+      since: '2.18',
+      doc: 'L7 policies; null for the default, -1 for no limit.',
+    }),
+    l7rule: integer({
+      ...limit,
+      neutron: false,
+      since: '2.18',
+      doc: 'L7 rules; null for the default, -1 for no limit.',
+    }),
   },
 })

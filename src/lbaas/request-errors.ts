@@ -107,13 +107,18 @@ export const request_errors = {
   },
   bad_filter: {
     rule: 'There is no such field to filter by.',
-    octavia: [400, v => `Unknown argument: "${v.name}"`],
+    octavia: [400, () => 'One or more arguments are either duplicate or invalid'],
     neutron: bad(v => `['${v.name}'] is invalid attribute for filtering`),
   },
   bad_list_option: {
     rule: 'A list cannot be sorted or cut so.',
     octavia: [400, v => `Supplied ${v.option} '${v.value}' is not valid.`],
     neutron: bad(v => `Supplied ${v.option} '${v.value}' is not valid.`),
+  },
+  no_agent: {
+    rule: 'No amphora serves the load balancer yet, or any more.',
+    octavia: [404, v => `No active agent found for loadbalancer ${v.id}.`],
+    neutron: [404, 'NoActiveLbaasAgent', v => `No active agent found for loadbalancer ${v.id}.`],
   },
   busy: {
     rule: 'Other writes of the project or the load balancer did not let this one through in time; try again.',

@@ -15,6 +15,10 @@ export type Resource<F extends Fields = Fields> = {
   plural: string
   /** The part of the path. */
   path: string
+  /** The field that tells its objects apart, and is in their paths; id unless said otherwise. */
+  key?: string
+  /** The key of a list's links where it is not the plural's. */
+  links?: string
   /** What it belongs to, and the field that says so; `in_path`: its path lies below that of its parent. */
   parent?: { field: string; of: TreeResource; in_path?: true }
   /** What a POST may bring along, under these keys. */
@@ -24,7 +28,9 @@ export type Resource<F extends Fields = Fields> = {
 
 export type Nested = { of: ChildResource; many: boolean }
 
-export type ResourceName = TreeResource | 'amphora' | 'quota' | 'flavor' | 'flavor_profile'
+export type ResourceName = TreeResource | 'amphora' | 'quota' | OfferedResource
+/** What administrators offer, and the profiles behind. */
+export type OfferedResource = 'flavor' | 'flavor_profile' | 'availability_zone' | 'availability_zone_profile'
 /** Those that a tenant makes, and that make up a tree. */
 export type TreeResource = 'load_balancer' | ChildResource
 export type ChildResource = 'listener' | 'pool' | 'member' | 'health_monitor' | 'l7policy' | 'l7rule'
@@ -77,7 +83,16 @@ export type Options = {
   only_for?: Readonly<Record<string, readonly string[]>>
   /** What a uuid or a reference names: an object of the tree, of the cloud, or of the certificate store (looked up before
    *  the change). */
-  of?: ResourceName | 'subnet' | 'network' | 'port' | 'certificate' | 'authority' | 'revocations'
+  of?:
+    | ResourceName
+    | 'subnet'
+    | 'network'
+    | 'port'
+    | 'qos_policy'
+    | 'security_group'
+    | 'certificate'
+    | 'authority'
+    | 'revocations'
   min?: number
   max?: number
   /** Longest string, in characters. */
@@ -300,6 +315,10 @@ export function accepted(field: Field, method: 'POST' | 'PUT', dialect: Dialect)
 export function shown(field: Field, dialect: Dialect): boolean {
   const by_default = stateOf(field) !== 'fact' && stateOf(field) !== 'request'
   return speaks(field, dialect) && !field.options.secret && (field.options.shown ?? by_default)
+}
+
+export function keyOf(resource: Resource): string {
+  return resource.key ?? 'id'
 }
 
 export function wireName(name: string, field: Field): string {

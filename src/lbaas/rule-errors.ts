@@ -123,8 +123,8 @@ export const rule_errors = {
     octavia: invalid(v => `Invalid characters in ${v.what}`),
     neutron: [
       400,
-      v => neutronCharacters[String(v.what)]![0],
-      v => `Invalid characters in ${neutronCharacters[String(v.what)]![1]}.`,
+      v => neutronCharacters[String(v.what)]?.[0] ?? 'L7RuleInvalidKey',
+      v => `Invalid characters in ${neutronCharacters[String(v.what)]?.[1] ?? v.what}.`,
     ],
   },
   l7rule_regex: {
@@ -158,6 +158,24 @@ export const rule_errors = {
     rule: 'The flavor is of another provider than the one that the request names.',
     octavia: [400, v => `Flavor '${v.flavor}' is not compatible with provider '${v.provider}'`],
     neutron: [409, 'ProviderFlavorConflict', () => 'Cannot specify both a flavor and a provider'],
+  },
+  zone_unknown: {
+    rule: 'There is no such availability zone.',
+    ...alike('AvailabilityZoneNotFound', () => 'Invalid availability zone.'),
+  },
+  zone_provider: {
+    rule: "The availability zone is of another provider than the load balancer's.",
+    octavia: [400, v => `Availability zone '${v.zone}' is not compatible with provider '${v.provider}'`],
+    neutron: bad(v => `Availability zone '${v.zone}' is not compatible with provider '${v.provider}'`),
+  },
+  vip_network_not_allowed: {
+    rule: 'The chosen availability zone does not have the network of the VIP; its profile says which it has.',
+    ...alike('BadRequest', () => 'Supplied VIP network_id is not allowed by the configuration of this deployment.'),
+  },
+  image_not_found: {
+    rule: 'No active image carries the tag; upload one, or correct the profile.',
+    octavia: [400, v => `Failed to find an image with tag ${v.tag}.`],
+    neutron: bad(v => `Failed to find an image with tag ${v.tag}.`),
   },
   name_taken: {
     rule: 'Names of these are unique.',
@@ -264,7 +282,19 @@ export const rule_errors = {
   },
   cidr_family: {
     rule: "allowed_cidrs must be of the VIP's family.",
-    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with VIP ${v.vip_address}.`),
+    ...alike('HTTPBadRequest', v => `CIDR ${v.cidr} IP version incompatible with all VIPs [${v.vips}] IP version.`),
+  },
+  cidrs_and_groups: {
+    rule: "A tenant's own security groups say who may reach the VIP; allowed_cidrs would say it too.",
+    ...alike('HTTPBadRequest', () => 'Allowed CIDRs are not allowed when using custom VIP Security Groups.'),
+  },
+  twin_subnets: {
+    rule: 'A load balancer has one address of each subnet.',
+    ...alike('HTTPBadRequest', () => 'Duplicate VIP subnet(s) specified. Only one IP can be bound per subnet.'),
+  },
+  vip_networks: {
+    rule: 'All addresses of a load balancer are on one network.',
+    ...alike('HTTPBadRequest', () => 'All VIP subnets must belong to the same network.'),
   },
   no_vip: {
     rule: 'A load balancer needs to be told where its VIP is to be.',

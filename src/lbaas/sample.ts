@@ -26,6 +26,7 @@ export const sample_vip: Vip = {
   network_id: sampleId(9003),
   subnet_cidr: '10.0.0.0/24',
   gateway: '10.0.0.1',
+  additional: [],
   owned: true,
 }
 

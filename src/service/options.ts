@@ -53,6 +53,9 @@ export const declarations = {
     default_pool_alpn_protocols: list(alpn_names, alpn_names, 'Of pools that name none.'),
     pagination_max_limit: number(1000, 1, 100_000, 'The most rows that one page of a list has.'),
   },
+  oslo_policy: {
+    policy_file: text('', "File: who may, in oslo.policy's YAML, over the defaults; empty: the defaults alone."),
+  },
   quotas: {
     default_load_balancer_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),
     default_listener_quota: number(-1, -1, 1e9, 'Per project; -1 is unlimited.'),

@@ -27,6 +27,16 @@ export async function doom(db: pg.Pool | Tx, id: string, seen: Standing): Promis
   return rowCount === 1
 }
 
+/** Marks an amphora as one whose agent is to be given its configuration again, if it is still there. */
+export async function configure(db: pg.Pool | Tx, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update lbaas.amphora set config_due = true, updated_at = now()
+     where id = $1 and status not in ('PENDING_DELETE', 'DELETED', 'ERROR')`,
+    [id],
+  )
+  return rowCount === 1
+}
+
 /** An amphora beside what its heartbeats say of it. */
 export type Seen = {
   id: string

@@ -34,6 +34,10 @@ beforeEach(async () => {
         vip_subnet_id: null,
         vip_network_id: ids[0]!,
         flavor_id: null,
+        additional_vips: [],
+        vip_qos_policy_id: null,
+        vip_sg_ids: [],
+        availability_zone: null,
         tags: [],
       }
       const terms = {

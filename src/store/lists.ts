@@ -4,14 +4,14 @@ import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
 import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import { type Field, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
+import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 
 /** What there are lists of. */
-export type Listed = Exclude<ResourceName, 'quota'>
+export type Listed = ResourceName
 
 export type ListQuery = {
-  /** Column to its values, of which one must equal. */
+  /** Column, or relation, to its values, of which one must equal, or be there. */
   filters: Readonly<Record<string, readonly string[]>>
   tags: { all: string[]; any: string[]; not_all: string[]; not_any: string[] }
   /** Null: those of all projects. */
@@ -19,7 +19,7 @@ export type ListQuery = {
   sort: readonly { column: string; descending: boolean }[]
   /** The most rows of a page. */
   limit: number
-  /** The id of the row that the page begins after (in reverse: ends before). */
+  /** The key of the row that the page begins after (in reverse: ends before). */
   marker: string | null
   page_reverse: boolean
 }
@@ -31,16 +31,17 @@ export type Page = {
   has_previous: boolean
 }
 
-/** The columns that a list can be filtered and sorted by. */
+/** The columns that a list can be filtered by; by all that are one value it can be sorted too. */
 export function listColumns(resource: Listed): Map<string, Field> {
   return new Map(
     Object.entries(tables[resource].fields).filter(
-      ([, field]) =>
-        stateOf(field) !== 'request' &&
-        (stateOf(field) !== 'fact' || field.options.shown === true) &&
-        !['map', 'list', 'record'].includes(field.kind),
+      ([, field]) => stateOf(field) !== 'request' && (stateOf(field) !== 'fact' || field.options.shown === true),
     ),
   )
+}
+
+export function isSortable({ kind }: Field): boolean {
+  return !['map', 'list', 'record'].includes(kind)
 }
 
 /** One page of rows, as the domain has them (members with their load balancer's id). */
@@ -51,8 +52,8 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
   if (resource === 'amphora') scope.push(`o.status <> 'DELETED' and o.network_host is null`)
   const order = [
     ...query.sort,
-    { column: 'created_at', descending: false },
-    { column: 'id', descending: false },
+    ...('created_at' in tables[resource].fields ? [{ column: 'created_at', descending: false }] : []),
+    { column: keyOf(tables[resource]), descending: false },
   ].filter((one, i, all) => all.findIndex(other => other.column === one.column) === i)
   const directed = order.map(one => ({ ...one, descending: one.descending !== query.page_reverse }))
   const conditions = [...scope, ...filterConditions(sql, resource, query), ...tagConditions(sql, query.tags)]
@@ -100,8 +101,8 @@ export async function relations(
   return found
 }
 
-/** Whose ids an object shows: the rows of a table that name it in a field. */
-const related: Partial<Record<Listed, Record<string, { from: string; by: string }>>> = {
+/** Whose ids an object shows, and lists are filtered by: the rows of a table that name it in a field. */
+export const related: Partial<Record<Listed, Record<string, { from: string; by: string }>>> = {
   load_balancer: {
     listeners: { from: 'lbaas.listener', by: 'load_balancer_id' },
     pools: { from: 'lbaas.pool', by: 'load_balancer_id' },
@@ -153,10 +154,20 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
   const columns = listColumns(resource)
   const types = new Map(columnsOf(tables[resource]).map(column => [column.name, column.type]))
   return Object.entries(filters).map(([column, values]) => {
+    if (column === 'project_id' && resource === 'amphora')
+      return `o.load_balancer_id in (select id from lbaas.load_balancer where project_id = any(${sql.value(values.filter(isStorable))}))`
+    const relation = related[resource]?.[column]
+    if (relation) {
+      const { from, by } = relation
+      const users = `${from === 'pool_user' ? pool_users : ''} select ${by} from ${from}`
+      return `o.id in (${users} where id = any(${sql.value(values.filter(isUuid))}::uuid[]))`
+    }
     const field = columns.get(column)
     if (!field) throw new Error(`${resource} has no ${column} to filter by`)
     const wanted = values.map(value => comparable(field, value)).filter(value => value !== undefined)
     const type = types.get(column) ?? 'text'
+    // of a list one element must equal
+    if (field.kind === 'list') return `o.${column} ?| ${sql.value(wanted)}::text[]`
     if (field.kind === 'time') return `date_trunc('second', o.${column}) = any(${sql.value(wanted)}::timestamptz[])`
     return `${expression(resource, column)} = any(${sql.value(wanted)}::${type}[])`
   })
@@ -166,7 +177,9 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
 function comparable(field: Field, value: string): string | number | boolean | undefined {
   switch (field.kind) {
     case 'integer':
-      return /^-?\d{1,9}$/.test(value) ? Number(value) : undefined
+      return /^-?\d{1,10}$/.test(value) && Math.abs(Number(value)) <= 2_147_483_647 ? Number(value) : undefined
+    case 'decimal':
+      return /^\d{1,9}(\.\d{1,9})?$/.test(value) ? Number(value) : undefined
     case 'boolean':
       return /^(true|1)$/i.test(value) ? true : /^(false|0)$/i.test(value) ? false : undefined
     case 'uuid':
@@ -175,12 +188,26 @@ function comparable(field: Field, value: string): string | number | boolean | un
       return canonicalAddress(value) ?? undefined
     case 'cidr':
       return canonicalCidr(value) ?? undefined
+    case 'list':
+      return comparable(field.options.each!, value)
+    case 'map':
+    case 'record':
+      return isJson(value) ? value : undefined
     case 'time': {
       const instant = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`)
       return Number.isNaN(instant.getTime()) ? undefined : `${instant.toISOString().slice(0, 19)}Z`
     }
     default:
       return isStorable(value) ? value : undefined
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return isStorable(text) && !text.includes('\\u0000')
+  } catch {
+    return false
   }
 }
 
@@ -202,11 +229,12 @@ async function markerRow(
   columns: string[],
 ): Promise<Record<string, unknown>> {
   const refused = new Rejected('bad_list_option', { option: 'pagination marker', value: String(marker) })
-  if (!isUuid(marker!)) throw refused
+  const key = keyOf(tables[resource])
+  if (!(key === 'id' ? isUuid(marker!) : isStorable(marker!))) throw refused
   const { rows } = await pool.query(
     `select ${columns.map(column => `${expression(resource, column)} as ${column}`).join(', ')}
      from ${source(resource)}
-     where o.id = $1 ${project_id === null ? '' : 'and o.project_id = $2'}`,
+     where o.${key} = $1 ${project_id === null ? '' : 'and o.project_id = $2'}`,
     project_id === null ? [marker] : [marker, project_id],
   )
   if (!rows[0]) throw refused

@@ -39,18 +39,23 @@ export async function refuseBeyond(
 /** What holds for a project: its own limits, else the deployment's. */
 export async function limitsOf(db: pg.Pool | Tx, project_id: string, defaults: Readonly<Limits>): Promise<Limits> {
   const { rows } = await db.query('select * from lbaas.quota where project_id = $1', [project_id])
-  const own: Partial<Record<QuotaResource, number | null>> = rows[0] ?? {}
-  const pairs = quota_resources.map(resource => [resource, own[resource] ?? defaults[resource]])
-  return Object.fromEntries(pairs) as Limits
+  return limitsIn(rows[0] ?? {}, defaults)
 }
 
-/** The projects that have limits of their own. */
-export async function list(pool: pg.Pool, defaults: Readonly<Limits>): Promise<({ project_id: string } & Limits)[]> {
-  const { rows } = await pool.query('select * from lbaas.quota order by project_id')
-  return rows.map(row => {
-    const pairs = quota_resources.map(resource => [resource, row[resource] ?? defaults[resource]])
-    return { project_id: row.project_id, ...(Object.fromEntries(pairs) as Limits) }
-  })
+/** How many of each a project has; rows count until they are gone. */
+export async function usedBy(pool: pg.Pool, project_id: string): Promise<Limits> {
+  const counts = quota_resources.map(
+    resource => `(select count(*)::integer from lbaas.${resource} where project_id = $1) as ${resource}`,
+  )
+  const { rows } = await pool.query<Limits>(`select ${counts.join(', ')}`, [project_id])
+  return rows[0]!
+}
+
+/** What a row of own limits comes to: the deployment's where it has none. */
+export function limitsIn(row: Readonly<Record<string, unknown>>, defaults: Readonly<Limits>): Limits {
+  const own = row as Partial<Record<QuotaResource, number | null>>
+  const pairs = quota_resources.map(resource => [resource, own[resource] ?? defaults[resource]])
+  return Object.fromEntries(pairs) as Limits
 }
 
 /** Sets the named limits; null returns one to the deployment's. */

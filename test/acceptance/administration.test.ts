@@ -101,6 +101,17 @@ describe('amphorae', () => {
     expect(refused.stderr).toContain('Policy does not allow this request to be performed.')
   })
 
+  test('are given their configuration again when administrators ask for it', async () => {
+    const [list] = await typed<{ id: string; compute_id: string }[]>('admin', 'amphora list --loadbalancer ad --long')
+    const { id } = list![0]!
+    const done = () => stack.explain(lb.id)
+    expect(await done()).not.toContain('configure agent')
+    await act('admin', 'amphora', 'configure', id)
+    await expect.poll(done, { timeout: 60_000 }).toContain('configure agent')
+    const [shown] = await typed('demo', 'show ad')
+    expect(shown).toMatchObject({ provisioning_status: 'ACTIVE' })
+  })
+
   test('are failed over when administrators ask for it, one or all', async () => {
     const pair = async () => {
       const [list, shown] = await typed('admin', 'amphora list --loadbalancer ad --status ALLOCATED', 'show ad')
@@ -119,6 +130,48 @@ describe('amphorae', () => {
     for (const role of ['MASTER', 'BACKUP']) expect(after.get(role)).not.toBe(between.get(role))
     const refused = await stack.tryClient('demo', 'openstack', 'loadbalancer', 'failover', 'ad')
     expect(refused.stderr).toContain('Policy does not allow this request to be performed.')
+  })
+})
+
+describe('an availability zone', () => {
+  test('is made by administrators and chosen by tenants', async () => {
+    const networks = JSON.parse(await stack.client('admin', 'openstack', 'network', 'list', '-f', 'json')) as {
+      ID: string
+      Name: string
+    }[]
+    const idOf = (name: string) => networks.find(one => one.Name === name)!.ID
+    const where = { compute_zone: 'nova', management_network: idOf('lb-mgmt-net') }
+    const said = JSON.stringify({ ...where, valid_vip_networks: [idOf('private')] })
+    const named = ['--name', 'adz', '--provider', 'amphora', '--availability-zone-data', said, '-f', 'json']
+    const profile = JSON.parse(await act('admin', 'availabilityzoneprofile', 'create', ...named)) as { id: string }
+    const [zone, capabilities] = await typed<Record<string, string>>(
+      'admin',
+      'availabilityzone create --name adzone --availabilityzoneprofile adz --enable --description one',
+      'provider capability list amphora --availability-zone',
+    )
+    expect(zone).toMatchObject({ name: 'adzone', availability_zone_profile_id: profile.id, enabled: true })
+    expect(JSON.stringify(capabilities)).toContain('valid_vip_networks')
+    const [offered, made] = await typed<Record<string, string>>(
+      'demo',
+      'availabilityzone list',
+      'create --name adf --vip-subnet-id private-subnet --availability-zone adzone --wait',
+    )
+    expect(JSON.stringify(offered)).toContain('adzone')
+    expect(made).toMatchObject({ availability_zone: 'adzone', provisioning_status: 'ACTIVE' })
+    const [own] = await typed<Record<string, string>[]>('admin', 'amphora list --loadbalancer adf --long')
+    for (const { id } of own!) {
+      const [shown] = await typed<Record<string, string>>('admin', `amphora show ${id}`)
+      expect(shown).toMatchObject({ cached_zone: 'nova' })
+    }
+    const used = await stack.tryClient('admin', ...'openstack loadbalancer availabilityzone delete adzone'.split(' '))
+    expect(used.stderr).toContain('Availability Zone adzone is in use and cannot be modified.')
+    await act('demo', 'delete', '--cascade', '--wait', 'adf')
+    await act('admin', 'availabilityzone', 'set', '--disable', 'adzone')
+    const create = 'openstack loadbalancer create --name adf --vip-subnet-id private-subnet --availability-zone adzone'
+    const refused = await stack.tryClient('demo', ...create.split(' '))
+    expect(refused.stderr).toContain('The selected availability_zone is not allowed in this deployment')
+    await act('admin', 'availabilityzone', 'delete', 'adzone')
+    await act('admin', 'availabilityzoneprofile', 'delete', 'adz')
   })
 })
 

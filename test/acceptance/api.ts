@@ -22,11 +22,13 @@ export class Api {
   readonly #octavia: string
   readonly #neutron: string
   readonly #nova: string
+  readonly #barbican: string
 
   private constructor(token: string, endpoints: Status['endpoints']) {
     this.#token = token
     this.#octavia = endpoints.load_balancer
     this.#neutron = endpoints.network
+    this.#barbican = endpoints.key_manager
     this.#nova = endpoints.compute.replace('/v2.1', '')
   }
 
@@ -59,6 +61,35 @@ export class Api {
   /** `path` of Nova, with its version; or of the pocket cloud's faults. */
   compute<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
     return this.#send(`${this.#nova}/${path}`, method, body)
+  }
+
+  /** `path` below /v1 of Barbican, or a whole ref. */
+  secrets<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+    return this.#send(path.startsWith('http') ? path : `${this.#barbican}/v1/${path}`, method, body)
+  }
+
+  /** Keeps a secret in Barbican, bytes as base64; its ref. */
+  async secret(payload: string | Buffer): Promise<string> {
+    const encoded = Buffer.isBuffer(payload)
+      ? { payload_content_type: 'application/octet-stream', payload_content_encoding: 'base64' }
+      : { payload_content_type: 'text/plain' }
+    const text = Buffer.isBuffer(payload) ? payload.toString('base64') : payload
+    const { status, body } = await this.secrets<{ secret_ref: string }>('POST', 'secrets', {
+      payload: text,
+      ...encoded,
+    })
+    if (status !== 201) throw new Error(`a secret: ${status} ${JSON.stringify(body)}`)
+    return body.secret_ref
+  }
+
+  /** Keeps a certificate with its key in a container; its ref. */
+  async certificate({ certificate, key }: { certificate: string; key: string }): Promise<string> {
+    const secret_refs = [
+      { name: 'certificate', secret_ref: await this.secret(certificate) },
+      { name: 'private_key', secret_ref: await this.secret(key) },
+    ]
+    const body = { type: 'certificate', name: 'tls', secret_refs }
+    return (await this.secrets<{ container_ref: string }>('POST', 'containers', body)).body.container_ref
   }
 
   /** The flavor whose load balancers have one amphora, where pairs are the rule. Only administrators may ask. */

@@ -37,6 +37,7 @@ export async function startEcho(stack: Stack, api: Api, servers: EchoServers): P
 /** What came back: the status, where to, the headers in lower case, and what the member told. */
 export type Reply = {
   status: number
+  version: string
   location: string
   headers: Record<string, string>
   echo: Echo | null
@@ -45,10 +46,10 @@ export type Reply = {
 
 /** One request by curl, with further arguments of its own. */
 export async function curl(stack: Stack, url: string, ...args: string[]): Promise<Reply> {
-  const written = '\n%{http_code} %{redirect_url}'
+  const written = '\n%{http_code} %{http_version} %{redirect_url}'
   const { stdout, stderr } = await stack.exec('curl', '-gsSk', '-i', '--max-time', '8', '-w', written, ...args, url)
   const lines = stdout.split('\n')
-  const [status, location = ''] = lines.pop()!.split(' ')
+  const [status, version = '', location = ''] = lines.pop()!.split(' ')
   const text = lines.join('\n')
   const [head = '', ...rest] = text.split(/\r\n\r\n/)
   const pairs = head
@@ -57,7 +58,7 @@ export async function curl(stack: Stack, url: string, ...args: string[]): Promis
     .map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()])
   const body = rest.join('\r\n\r\n').trim()
   const echo = body.startsWith('{') ? (JSON.parse(body) as Echo) : null
-  return { status: Number(status), location, headers: Object.fromEntries(pairs), echo, error: stderr.trim() }
+  return { status: Number(status), version, location, headers: Object.fromEntries(pairs), echo, error: stderr.trim() }
 }
 
 /** The names of the members that answer `count` requests, one connection each. */

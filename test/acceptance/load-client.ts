@@ -1,6 +1,7 @@
 /** A client that opens new connections at a steady rate, whatever becomes of the earlier ones (open loop), and counts. A
  *  program of its own: `node load-client.ts URL RATE`. It runs until its input ends, then prints what it saw as JSON. */
 import http from 'node:http'
+import https from 'node:https'
 
 const [url, rate] = process.argv.slice(2) as [string, string]
 const period_ms = 1000 / Number(rate)
@@ -73,7 +74,8 @@ function ask(): void {
       if (head[n]!.toLowerCase() !== 'connection') seen.head_bytes += head[n]!.length + head[n + 1]!.length
     seen.answers[text.trim()] = (seen.answers[text.trim()] ?? 0) + 1
   }
-  const request = http.get(url, { agent: false, headers: { connection: 'close' } }, response => {
+  const options = { agent: false, headers: { connection: 'close' }, rejectUnauthorized: false }
+  const answered = (response: http.IncomingMessage) => {
     const chunks: Buffer[] = []
     response.on('data', chunk => chunks.push(chunk))
     response.on('end', () =>
@@ -84,7 +86,8 @@ function ask(): void {
       ),
     )
     response.on('error', error => end(error.message))
-  })
+  }
+  const request = url.startsWith('https:') ? https.get(url, options, answered) : http.get(url, options, answered)
   under_way.add(request)
   request.on('error', error => end((error as NodeJS.ErrnoException).code ?? error.message))
   const patience = setTimeout(() => {

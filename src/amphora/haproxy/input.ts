@@ -3,6 +3,7 @@ import { healthMonitor } from '../../lbaas/health-monitor.ts'
 import { l7policy, policiesOf } from '../../lbaas/l7-policy.ts'
 import { l7rule } from '../../lbaas/l7-rule.ts'
 import { type Listener, listener } from '../../lbaas/listener.ts'
+import { vipAddresses } from '../../lbaas/load-balancer.ts'
 import { member } from '../../lbaas/member.ts'
 import { type Pool, pool } from '../../lbaas/pool.ts'
 import { rendered } from '../../lbaas/resource.ts'
@@ -18,12 +19,18 @@ const base_path = '/var/lib/octavia'
 /** The rendering's input. What is on its way out is left away. */
 export function listenerInput(tree: Tree, row: Listener): ListenerInput {
   const { id, vip_address, admin_state_up } = tree.load_balancer
+  const [, ...others] = vipAddresses(tree.load_balancer)
   const default_pool = poolInput(tree, row.default_pool_id)
   const l7 = l7Input(tree, row)
   const pools = [...(default_pool === null ? [] : [default_pool]), ...(l7.redirect_pools ?? [])]
   return {
     base_path,
-    load_balancer: { id, vip_address: vip_address!, admin_state_up },
+    load_balancer: {
+      id,
+      vip_address: vip_address!,
+      admin_state_up,
+      ...(others.length ? { additional_vips: others } : {}),
+    },
     listener: rendered(listener, row),
     default_pool,
     ...listenerFiles(row),

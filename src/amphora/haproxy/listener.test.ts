@@ -103,6 +103,7 @@ const cases: Record<string, ListenerInput> = {
   ipv6: input({}, pool({ members: [member(1, { address: 'fd36:53a8:d962::11' }), member(2)] }), {
     vip_address: 'fd36:53a8:d962::10',
   }),
+  'two-vips': input({}, pool(), { additional_vips: ['fd36:53a8:d962::10'] }),
   'monitor-http': input({}, monitor('HTTP', { http_method: 'HEAD', url_path: '/health', expected_codes: '200, 202' })),
   'monitor-http-codes': input({}, monitor('HTTP', { expected_codes: '200-204' })),
   'monitor-http-host': input({}, monitor('HTTP', { http_version: 1.1, domain_name: 'www.example.org' })),

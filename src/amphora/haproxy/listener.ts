@@ -30,7 +30,7 @@ export function renderListener(input: ListenerInput): string {
 /** What the text depends on, under the API's names. Objects that are being deleted are not in it. */
 export type ListenerInput = {
   base_path: string
-  load_balancer: { id: string; vip_address: string; admin_state_up: boolean }
+  load_balancer: { id: string; vip_address: string; admin_state_up: boolean; additional_vips?: string[] }
   listener: Rendered<typeof listener>
   default_pool: PoolInput | null
   /** What it terminates TLS with; nothing where it does not. */
@@ -110,7 +110,9 @@ function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section 
     `frontend ${word(listener.id)}`,
     `mode ${modeOf(listener.protocol)}`,
     `maxconn ${limit > 0 ? limit : DEFAULT_CONNECTION_LIMIT}`,
-    `bind ${endpoint(load_balancer.vip_address, listener.protocol_port)}${bindTls(input)}`,
+    ...[load_balancer.vip_address, ...(load_balancer.additional_vips ?? [])].map(
+      vip => `bind ${endpoint(vip, listener.protocol_port)}${bindTls(input)}`,
+    ),
     ...cidrs.map(cidr => `acl allowed_cidrs src -- ${word(cidr)}`),
     ...(cidrs.length > 0 ? ['tcp-request connection reject unless allowed_cidrs'] : []),
     `timeout client ${listener.timeout_client_data ?? 50_000}`,

@@ -11,8 +11,7 @@ export const neutron: Speech = {
   dialect: 'neutron',
   prefixes: ['/v2.0/lbaas'],
   always_links: false,
-  refuses_unknown_filters: true,
-  aliases: { tenant_id: 'project_id' },
+  aliases: { tenant_id: 'project_id', status: 'provisioning_status' },
 
   readBody(resource, body) {
     const root = resource.singular

@@ -8,7 +8,6 @@ export const octavia: Speech = {
   dialect: 'octavia',
   prefixes: ['/v2.0/lbaas', '/v2/lbaas'],
   always_links: true,
-  refuses_unknown_filters: false,
   aliases: { tenant_id: 'project_id' },
 
   readBody(resource, body) {

@@ -56,6 +56,7 @@ export function amphoraProvider(
       }
     },
     bootFiles: (amphora_id, certificate_pem) => bootFiles(options, files.client_ca_pem, amphora_id, certificate_pem),
+    agentConfig: amphora_id => agentConfig(options, amphora_id),
     choices: {
       image_owner_id: options.controller_worker.amp_image_owner_id || null,
       flavor_id: options.controller_worker.amp_flavor_id,
@@ -144,6 +145,7 @@ class Agents {
       startVrrp: () => client.startVrrp(call),
       stopVrrp: () => client.stopVrrp(call),
       renewCertificate: pem => client.renewCertificate(pem, call),
+      configure: conf => client.configure(conf, call),
     }
   }
 
@@ -180,18 +182,21 @@ class Agents {
 
 const most_connections = 1_000
 
-function bootFiles(options: Options, client_ca_pem: string, amphora_id: string, certificate_pem: string) {
+function agentConfig(options: Options, amphora_id: string): string {
   const { controller_ip_port_list, heartbeat_interval, heartbeat_key } = options.health_manager
-  const config = bootConfig({
+  return bootConfig({
     amphora_id,
     bind_port: options.haproxy_amphora.bind_port,
     controller_ip_port_list: list(controller_ip_port_list),
     heartbeat_interval,
     heartbeat_key: heartbeat_key.reveal(),
   })
+}
+
+function bootFiles(options: Options, client_ca_pem: string, amphora_id: string, certificate_pem: string) {
   const file = (path: string, text: string) => ({ path, contents: Buffer.from(text).toString('base64') })
   return [
-    file('/etc/octavia/amphora-agent.conf', config),
+    file('/etc/octavia/amphora-agent.conf', agentConfig(options, amphora_id)),
     file('/etc/octavia/certs/server.pem', certificate_pem),
     file('/etc/octavia/certs/client_ca.pem', client_ca_pem),
   ]

@@ -112,6 +112,8 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
       ping_allowed: options.api_settings.allow_ping_health_monitors,
       tls: tlsTerms(options),
       pagination_max_limit: options.api_settings.pagination_max_limit,
+      amp_image_owner_id: options.controller_worker.amp_image_owner_id || null,
+      policy_file: options.oslo_policy.policy_file || null,
     },
     listen: {
       octavia: [...handed, { host: bind_host, port: bind_port }],

@@ -232,10 +232,12 @@ function extensionRoutes(app: FastifyInstance, desk: Desk): void {
     desk.who(request)
     return { availability_zones: [] }
   })
-  app.get('/v2.0/agents', request => {
-    desk.who(request)
-    return { agents: [] }
-  })
+  // Neutron itself drives the switches: the only agents are those of a service behind it
+  if (desk.options.lbaas_url === null)
+    app.get('/v2.0/agents', request => {
+      desk.who(request)
+      return { agents: [] }
+    })
 }
 
 function forwardRoutes(app: FastifyInstance, target: string): void {
@@ -243,11 +245,14 @@ function forwardRoutes(app: FastifyInstance, target: string): void {
     // bodies pass as they come, whatever their type
     plugin.removeAllContentTypeParsers()
     plugin.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-    for (const path of ['/v2.0/lbaas', '/v2.0/lbaas/*', '/v2.0/service-providers'])
-      plugin.route({
-        method: path === '/v2.0/service-providers' ? ['GET'] : ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'],
-        url: path,
-        handler: (request, reply) => forward(target, request, reply),
-      })
+    const all = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
+    for (const [path, method] of [
+      ['/v2.0/lbaas', all],
+      ['/v2.0/lbaas/*', all],
+      ['/v2.0/service-providers', ['GET']],
+      ['/v2.0/agents', ['GET']],
+      ['/v2.0/agents/*', ['GET']],
+    ] as const)
+      plugin.route({ method: [...method], url: path, handler: (request, reply) => forward(target, request, reply) })
   })
 }

@@ -53,12 +53,22 @@ export class Quotas {
       .map(quota => ({ ...this.limits(quota.id), project_id: quota.id, tenant_id: quota.id }))
   }
 
-  async set(project_id: string, wishes: Record<string, unknown>): Promise<void> {
+  knows(name: string): boolean {
+    return Object.hasOwn(defaults, name)
+  }
+
+  /** Refuses what cannot be set. */
+  checkLimits(wishes: Record<string, unknown>): void {
     for (const [name, value] of Object.entries(wishes)) {
-      if (!(name in defaults)) throw new Refusal(400, 'HTTPBadRequest', `Unrecognized attribute(s) '${name}'`)
+      if (!this.knows(name)) throw new Refusal(400, 'HTTPBadRequest', `Unrecognized attribute(s) '${name}'`)
       if (!Number.isInteger(value))
         throw new Refusal(400, 'HTTPBadRequest', `Invalid input for ${name}. Reason: '${value}' is not an integer.`)
     }
+  }
+
+  async set(project_id: string, wishes: Record<string, unknown>): Promise<void> {
+    this.checkLimits(wishes)
+    if (Object.keys(wishes).length === 0) return
     const limits = { ...this.#store.get<Quota>('quota', project_id)?.limits, ...(wishes as Record<string, number>) }
     await this.#store.commit(keep('quota', { id: project_id, limits }))
   }

@@ -17,6 +17,8 @@ export type Clients = {
   issueCertificate: (amphora_id: string) => Promise<{ pem: string; expires_at: Date }>
   /** The configuration and the files with which an amphora boots (Nova's personality). */
   bootFiles: (amphora_id: string, certificate_pem: string) => { path: string; contents: string }[]
+  /** The text from which an agent learns who it is, as it is now for that amphora. */
+  agentConfig: (amphora_id: string) => string
   choices: Choices
   certificates: Pick<CertificateStore, 'read' | 'readAuthority'>
   vault: Vault
@@ -47,6 +49,7 @@ export type Agent = Pick<
   | 'startVrrp'
   | 'stopVrrp'
   | 'renewCertificate'
+  | 'configure'
 >
 
 /** The place in a load balancer that an amphora fills. */

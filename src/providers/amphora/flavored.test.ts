@@ -1,16 +1,18 @@
-/** What a load balancer's flavor says of its servers, and what the deployment does where it says nothing. */
+/** What a load balancer's flavor and availability zone say of its servers; where they say nothing, the deployment does. */
 import { expect, test } from 'vitest'
 import { Rig } from '../../../test/flow-rig.ts'
 import { newAmphora } from '../../lbaas/amphora.ts'
 
 test.each([
-  [{ compute_flavor: null, amp_image_tag: null }, '65', 'amphora', 1],
-  [{ compute_flavor: 'big', amp_image_tag: null }, 'big', 'amphora', 0],
-  [{ compute_flavor: null, amp_image_tag: 'new' }, '65', 'new', 0],
-])('%j', async (said, flavor, tag, spares_taken) => {
+  [{}, ['amphora', '65', 'mgmt', undefined], 1],
+  [{ compute_flavor: 'big' }, ['amphora', 'big', 'mgmt', undefined], 0],
+  [{ amp_image_tag: 'new' }, ['new', '65', 'mgmt', undefined], 0],
+  [{ compute_zone: 'edge' }, ['amphora', '65', 'mgmt', 'edge'], 0],
+  [{ management_network: 'mgmt-edge' }, ['amphora', '65', 'mgmt-edge', undefined], 0],
+])('%j', async (said, expected, spares_taken) => {
   const rig = new Rig()
   rig.tree = { ...rig.tree!, load_balancer: { ...rig.tree!.load_balancer, ...said } }
-  const asked: string[] = []
+  const asked: unknown[] = []
   const clients = rig.world.clients.bind(rig.world)
   rig.world.clients = () => {
     const all = clients()
@@ -19,7 +21,7 @@ test.each([
       nova: {
         ...all.nova,
         createServer: (body, hints) => {
-          asked.push(body.flavorRef)
+          asked.push(body.flavorRef, ...body.networks.map(one => 'uuid' in one && one.uuid), body.availability_zone)
           return all.nova.createServer(body, hints)
         },
       },
@@ -33,8 +35,8 @@ test.each([
     }
   }
   await rig.run()
-  expect(asked).toEqual([tag, flavor])
-  expect(rig.tree!.amphorae).toMatchObject([{ status: 'ALLOCATED', compute_flavor: flavor }])
+  expect(asked).toEqual(expected)
+  expect(rig.tree!.amphorae).toMatchObject([{ status: 'ALLOCATED', compute_flavor: expected[1] }])
 
   // Spares are the deployment's servers: they serve those who want no other.
   const row = { load_balancer_id: null, role: null, created_at: '2026-01-01T00:00:00.000Z' }

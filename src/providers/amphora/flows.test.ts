@@ -31,6 +31,10 @@ const ways: Record<string, ((rig: Rig) => void)[]> = {
       rig.change(listener, 'listener2')
     },
   ],
+  'an agent is given its configuration again': [
+    rig => rig.change(listener, 'listener'),
+    rig => rig.configure('STANDALONE'),
+  ],
   'a listener terminates TLS': [
     rig => {
       rig.change(listener, 'listener')

@@ -8,6 +8,7 @@ import { uploadListeners } from '../shared/upload-listeners.ts'
 import { releaseVipPort, vipPort } from '../shared/vip-port.ts'
 import type { Clients } from './clients.ts'
 import { doomed, fresh, inTurn, pair, serving } from './serving.ts'
+import { configureAgent } from './steps/agent-config.ts'
 import { amphoraRows, replacement } from './steps/amphora-rows.ts'
 import { certificate, renewCertificate } from './steps/certificate.ts'
 import { deleteServer, deleteServerFirst } from './steps/delete-server.ts'
@@ -21,6 +22,7 @@ import { releaseServerGroup, serverGroup } from './steps/server-group.ts'
 import { finish, settle } from './steps/settle.ts'
 import { standDown, startListeners, takeOver } from './steps/take-over.ts'
 import { twins } from './steps/twins.ts'
+import { vipPorts } from './steps/vip-ports.ts'
 import { keepalived, vrrpGroup, vrrpInterface } from './steps/vrrp.ts'
 import { vrrpPort } from './steps/vrrp-port.ts'
 
@@ -32,8 +34,9 @@ export const serve: Flow<Clients> = flow('serve', [
   securityGroup,
   fetchCertificates,
   amphoraRows,
-  each(serving, [certificate, server, renewCertificate, vrrpPort, plugVip, memberPorts]),
+  each(serving, [certificate, server, renewCertificate, configureAgent, vrrpPort, plugVip, memberPorts]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
+  vipPorts,
   each(serving, [uploadListeners]),
   settle,
 ])

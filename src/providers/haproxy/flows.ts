@@ -13,7 +13,7 @@ import { clearHost, namespace } from './steps/namespace.ts'
 import { anotherHost, networkHost } from './steps/network-host.ts'
 import { finish, settle } from './steps/settle.ts'
 import { twins } from './steps/twins.ts'
-import { bindVip, freeVip } from './steps/vip.ts'
+import { bindVip, freeVip, vipSettings } from './steps/vip.ts'
 
 /** Creating, changing, resuming and repairing are one list. The VIP comes last: until it does, who had it serves on. */
 export const serve: Flow<Clients> = flow('serve', [
@@ -23,6 +23,7 @@ export const serve: Flow<Clients> = flow('serve', [
   fetchCertificates,
   networkHost,
   each(serving, [namespace, memberPorts, uploadListeners, bindVip]),
+  vipSettings,
   settle,
 ])
 

@@ -2,7 +2,7 @@
 import type { SecurityGroup, SecurityGroupRule } from '../../cloud/neutron.ts'
 import { CloudError } from '../../cloud/openstack.ts'
 import { type StepContext, treeStep } from '../../controller/flow.ts'
-import type { SecurityGroupRules } from '../../lbaas/load-balancer.ts'
+import { type SecurityGroupRules, vipAddresses } from '../../lbaas/load-balancer.ts'
 import type { Tree } from '../../lbaas/tree.ts'
 import type { SharedClients } from './clients.ts'
 
@@ -37,7 +37,7 @@ export const securityGroup = treeStep<SharedClients>({
     // on the VIP port it keeps nothing in or out; it keeps the group in use, so that nobody deletes it
     const { vip_port_id, vip_port_owned } = tree.load_balancer
     if (vip_port_id && vip_port_owned && tree.load_balancer.security_group_id !== group.id)
-      await neutron.updatePort(vip_port_id, { security_groups: [group.id] })
+      await neutron.updatePort(vip_port_id, { security_groups: [group.id, ...tree.load_balancer.vip_sg_ids] })
     return { load_balancer: { security_group_id: group.id, security_group_rules: wanted } }
   },
 })
@@ -57,10 +57,13 @@ export const releaseSecurityGroup = treeStep<SharedClients>({
 
 export type Opening = SecurityGroupRules[number]
 
-/** What is to be let in, in the family of the VIP: the listeners' ports from their allowed networks; between the two of a
+/** What is to be let in, in the families of the VIPs: the listeners' ports from their allowed networks; between the two of a
  *  pair VRRP and the ports of haproxy's peers. */
 export function openings(tree: Tree): Opening[] {
-  const family = tree.load_balancer.vip_address?.includes(':') ? 'IPv6' : 'IPv4'
+  const familyOf = (text: string) => (text.includes(':') ? 'IPv6' : 'IPv4')
+  const family = familyOf(tree.load_balancer.vip_address ?? '')
+  const families = [...new Set(vipAddresses(tree.load_balancer).map(familyOf))]
+  const guarded = tree.load_balancer.vip_sg_ids.length > 0 // the tenant's own groups let in whom they let in
   const pair = tree.load_balancer.topology === 'ACTIVE_STANDBY'
   const between = (protocol: string, port: number | null): Opening[] =>
     pair ? [{ protocol, port, ethertype: family, remote_ip_prefix: null }] : []
@@ -68,12 +71,13 @@ export function openings(tree: Tree): Opening[] {
     .filter(listener => listener.provisioning_status !== 'PENDING_DELETE')
     .flatMap((listener): Opening[] => {
       const protocol = { UDP: 'udp', SCTP: 'sctp' }[listener.protocol as string] ?? 'tcp'
-      const opening = { protocol, port: listener.protocol_port, ethertype: family } as const
-      const cidrs = listener.allowed_cidrs ?? []
       const peers = between('tcp', listener.peer_port)
-      return cidrs.length === 0
-        ? [{ ...opening, remote_ip_prefix: null }, ...peers]
-        : [...cidrs.map(cidr => ({ ...opening, remote_ip_prefix: cidr })), ...peers]
+      if (guarded) return peers
+      const opening = { protocol, port: listener.protocol_port }
+      const cidrs = listener.allowed_cidrs ?? []
+      const everybody = families.map((ethertype): Opening => ({ ...opening, ethertype, remote_ip_prefix: null }))
+      const named = cidrs.map((cidr): Opening => ({ ...opening, ethertype: familyOf(cidr), remote_ip_prefix: cidr }))
+      return [...(cidrs.length === 0 ? everybody : named), ...peers]
     })
   // VRRP, and the protocol that authenticated VRRP of before: Neutron has no names for them
   const vrrp = ['112', '51'].flatMap(protocol => between(protocol, null))

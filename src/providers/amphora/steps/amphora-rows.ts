@@ -47,7 +47,8 @@ async function fill(tree: Tree, wanted: (role: Role) => boolean, { clients, now,
   return Object.keys(amphorae).length === 0 ? {} : { amphorae }
 }
 
-/** Spares are as the deployment has them; a flavor may want other servers. */
-function wantsOther({ load_balancer: { compute_flavor, amp_image_tag } }: Tree): boolean {
-  return compute_flavor !== null || amp_image_tag !== null
+/** Spares are as and where the deployment has them; a flavor may want other servers, a zone others elsewhere. */
+function wantsOther({ load_balancer }: Tree): boolean {
+  const { compute_flavor, amp_image_tag, compute_zone, management_network } = load_balancer
+  return [compute_flavor, amp_image_tag, compute_zone, management_network].some(wish => wish !== null)
 }

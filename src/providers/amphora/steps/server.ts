@@ -17,9 +17,15 @@ export const server = amphoraStep<Clients>({
   ensure: (amphora, tree, context) => boot(amphora, tree.load_balancer, context),
 })
 
-/** What the load balancer asks of the server; of a spare's nothing is known yet. Size and image are the deployment's
- *  where the load balancer's flavor says neither. */
-type Wishes = { server_group_id: string | null; compute_flavor?: string | null; amp_image_tag?: string | null }
+/** What the load balancer asks of the server; of a spare's nothing is known yet. Size and image, zone and management
+ *  network are the deployment's where the load balancer's flavor and availability zone do not say. */
+type Wishes = {
+  server_group_id: string | null
+  compute_flavor?: string | null
+  amp_image_tag?: string | null
+  compute_zone?: string | null
+  management_network?: string | null
+}
 
 /** Boots the server and waits for its agent; answers with what is known of it then. */
 export async function boot(amphora: Amphora, wishes: Wishes, context: StepContext<Clients>): Promise<Partial<Amphora>> {
@@ -28,7 +34,7 @@ export async function boot(amphora: Amphora, wishes: Wishes, context: StepContex
   say(`waiting for server ${compute_id}`)
   const lb_network_ip = await patiently(compute_id, context, async bounded => {
     await active(compute_id, bounded)
-    const address = await managementAddress(compute_id, clients)
+    const address = await managementAddress(compute_id, networksOf(wishes, clients)[0], clients)
     say(`waiting for the agent at ${address}`)
     await answering({ ...amphora, lb_network_ip: address }, bounded)
     return address
@@ -60,12 +66,9 @@ export function serverName(amphora_id: string): string {
 }
 
 /** A server of an earlier try counts: by recorded id, else by name. One that failed is deleted and made anew. */
-async function ensureServer(
-  amphora: Amphora,
-  { server_group_id, compute_flavor, amp_image_tag }: Wishes,
-  { clients, say }: StepContext<Clients>,
-): Promise<string> {
+async function ensureServer(amphora: Amphora, wishes: Wishes, { clients, say }: StepContext<Clients>): Promise<string> {
   const { nova, glance, choices } = clients
+  const { server_group_id, compute_flavor, amp_image_tag, compute_zone } = wishes
   const known = amphora.compute_id ? await nova.server(amphora.compute_id) : null
   const found = known ?? (await nova.serversNamed(serverName(amphora.id)))[0] ?? null
   if (found && found.status !== 'ERROR') return found.id
@@ -85,7 +88,8 @@ async function ensureServer(
     name: serverName(amphora.id),
     imageRef: image.id,
     flavorRef: compute_flavor ?? choices.flavor_id,
-    networks: choices.network_ids.map(uuid => ({ uuid })),
+    networks: networksOf(wishes, clients).map(uuid => ({ uuid })),
+    ...(compute_zone ? { availability_zone: compute_zone } : {}),
     security_groups: choices.security_group_ids.map(name => ({ name })),
     ...(choices.ssh_key_name ? { key_name: choices.ssh_key_name } : {}),
     personality: clients.bootFiles(amphora.id, amphora.certificate!),
@@ -133,10 +137,18 @@ async function active(compute_id: string, { clients, pause }: StepContext<Client
   }
 }
 
-async function managementAddress(compute_id: string, clients: Clients): Promise<string> {
+/** Where the server is reached; the first is asked for the address. */
+function networksOf({ management_network }: Wishes, { choices }: Clients): string[] {
+  return management_network ? [management_network] : choices.network_ids
+}
+
+async function managementAddress(
+  compute_id: string,
+  network_id: string | undefined,
+  clients: Clients,
+): Promise<string> {
   const interfaces = (await clients.nova.interfaces(compute_id)) ?? []
-  const wanted = clients.choices.network_ids[0]
-  const address = interfaces.find(i => i.net_id === wanted)?.fixed_ips[0]?.ip_address
+  const address = interfaces.find(i => i.net_id === network_id)?.fixed_ips[0]?.ip_address
   if (!address) throw new Transient(`server ${compute_id} has no address on the management network yet`)
   return address
 }

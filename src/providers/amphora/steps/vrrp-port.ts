@@ -1,7 +1,9 @@
 /** The VRRP port of one amphora, on the VIP's subnet. Ours if its name is octavia-lb-vrrp-<amphora>; kept across failovers. */
 import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
+import { vipAddresses } from '../../../lbaas/load-balancer.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
+import { vipPortSettings } from '../../shared/vip-port-settings.ts'
 import type { Clients } from '../clients.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
 
@@ -27,7 +29,7 @@ export const vrrpPort = amphoraStep<Clients>({
           ...wanted,
           name,
           network_id: lb.vip_network_id!,
-          fixed_ips: [{ subnet_id: lb.vip_subnet_id! }],
+          fixed_ips: subnetsOf(lb).map(subnet_id => ({ subnet_id })),
           admin_state_up: true,
           device_owner: 'Octavia',
         })
@@ -48,9 +50,13 @@ export const vrrpPort = amphoraStep<Clients>({
 /** What a VRRP port has, whoever has it. */
 export function vrrpPortBody({ load_balancer }: Tree) {
   return {
-    allowed_address_pairs: [{ ip_address: load_balancer.vip_address! }],
-    security_groups: [load_balancer.security_group_id!],
+    allowed_address_pairs: vipAddresses(load_balancer).map(ip_address => ({ ip_address })),
+    ...vipPortSettings(load_balancer),
   }
+}
+
+function subnetsOf({ vip_subnet_id, additional_vips }: Tree['load_balancer']): string[] {
+  return [vip_subnet_id!, ...additional_vips.map(one => one.subnet_id)]
 }
 
 export function vrrpPortName(amphora_id: string): string {
