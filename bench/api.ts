@@ -145,6 +145,8 @@ async function serve(url: string): Promise<void> {
         l7policy: none,
         l7rule: none,
       },
+      amp_image_owner_id: null,
+      policy_file: null,
       reserved_ips: [],
       ping_allowed: true,
       tls: usual_tls,

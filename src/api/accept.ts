@@ -13,7 +13,8 @@ import { tables } from '../store/schema.ts'
 import * as trees from '../store/trees.ts'
 import { checkCertificates } from './certificate-references.ts'
 import type { Context } from './context.ts'
-import { acceptLoadBalancer, completed } from './creations.ts'
+import { acceptLoadBalancer, completed, tenantOf } from './creations.ts'
+import { refuseUnknownPortParts } from './lookups.ts'
 import { locate, ownerFor, refuseForeignProject, refuseForeignReferences, standingFor } from './owners.ts'
 import type { Caller } from './policy.ts'
 import { type Numbered, untilThrough, write } from './write.ts'
@@ -38,6 +39,8 @@ export async function accept(
   if (intent.verb === 'update') {
     await refuseForeignReferences(context.pool, caller, dialect, intent, owner.load_balancer_id)
     refuseForeignProject(caller, intent.resource, intent.fields)
+    if (intent.resource === 'load_balancer')
+      await refuseUnknownPortParts(context, tenantOf(caller, owner.project_id), intent.fields)
     await checkCertificates(context, caller, intent.resource, intent.fields, await rowAfter(context, owner, intent))
   }
   return { tree: await write(context, caller, { ...owner, id, requests: [intent as Request] }), id }

@@ -13,9 +13,10 @@ import { tables } from '../store/schema.ts'
 import { checkCertificates } from './certificate-references.ts'
 import { chosenFor, goneChoice } from './choices.ts'
 import type { Context } from './context.ts'
-import { memberSubnet, settleVip, type Tenant } from './lookups.ts'
+import { memberSubnet, refuseUnknownPortParts, type Tenant } from './lookups.ts'
 import { refuseForeignProject } from './owners.ts'
 import { allow, type Caller } from './policy.ts'
+import { settleVip } from './vip.ts'
 import { type Numbered, termsOf, write } from './write.ts'
 
 /** A load balancer, with all that its POST brings along: all or nothing. */
@@ -37,6 +38,7 @@ export async function acceptLoadBalancer(
   const children = await completed(context, caller, project_id, others)
   const topology = provider.topologies.find(one => one === options.topology) ?? provider.topologies[0]
   const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor, zone } as const
+  await refuseUnknownPortParts(context, tenantOf(caller, project_id), fields)
   // Nobody gets a port made for what is refused anyway.
   refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1)
@@ -76,6 +78,6 @@ export async function completed(
   )
 }
 
-function tenantOf(caller: Caller, project_id: string): Tenant {
+export function tenantOf(caller: Caller, project_id: string): Tenant {
   return { project_id, is_admin: caller.is_admin }
 }

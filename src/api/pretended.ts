@@ -49,6 +49,15 @@ const networks: Record<string, object> = {
   [sampleId(804)]: { id: sampleId(804), project_id: demo, shared: false, subnets: [member_subnet] },
 }
 
+const groups: Record<string, object> = {
+  [sampleId(901)]: { id: sampleId(901), project_id: demo, security_group_rules: [] },
+  [sampleId(902)]: { id: sampleId(902), project_id: other, security_group_rules: [] },
+}
+const policies: Record<string, object> = {
+  [sampleId(911)]: { id: sampleId(911), project_id: 'admin-project', shared: true },
+  [sampleId(912)]: { id: sampleId(912), project_id: other, shared: false },
+}
+
 const subnets: Record<string, { network_id: string; cidr: string; project_id: string }> = {
   [subnet]: { network_id: network, cidr: '10.0.0.0/24', project_id: demo },
   [subnet_v6]: { network_id: network, cidr: 'fd36:53a8:d962::/64', project_id: demo },
@@ -88,10 +97,17 @@ class PretendedCloud {
       throw new CloudError(service, 404, 'itemNotFound', 'not there', null)
     }
     if (method === 'POST') return this.#create((options.body as { port: Partial<Port> }).port)
-    const rows: Record<string, unknown> = { networks, subnets, ports: Object.fromEntries(this.ports) }[collection!]!
-    const row = rows[id!]
+    const known: Record<string, [singular: string, rows: Readonly<Record<string, object>>]> = {
+      networks: ['network', networks],
+      subnets: ['subnet', subnets],
+      ports: ['port', Object.fromEntries(this.ports)],
+      'security-groups': ['security_group', groups],
+      qos: ['policy', policies],
+    }
+    const [singular, rows] = known[collection!]!
+    const row = rows[path.split('/').at(-1)!]
     if (!row) throw new CloudError('network', 404, 'NotFound', 'not there', null)
-    return answer({ [collection!.slice(0, -1)]: { id, gateway_ip: null, ...(row as object) } })
+    return answer({ [singular]: { id, gateway_ip: null, ...row } })
   }
 
   #token(token: string): CloudAnswer {
@@ -113,15 +129,16 @@ class PretendedCloud {
   async #create(body: Partial<Port>): Promise<CloudAnswer> {
     const refusal = this.refusals.shift()
     if (refusal) throw refusal
-    const wanted = body.fixed_ips![0]!
     const taken = [...this.ports.values()].flatMap(port => port.fixed_ips.map(one => one.ip_address))
-    const prefix = subnets[wanted.subnet_id]!.cidr.replace(/0?\/\d+$/, '')
-    let n = 10
-    while (taken.includes(`${prefix}${n}`)) n++
-    const ip_address = wanted.ip_address ?? `${prefix}${n}`
-    if (taken.includes(ip_address))
+    const fixed_ips = body.fixed_ips!.map(({ subnet_id, ip_address }) => {
+      const prefix = subnets[subnet_id]!.cidr.replace(/0?\/\d+$/, '')
+      let n = 10
+      while (taken.includes(`${prefix}${n}`)) n++
+      return { subnet_id, ip_address: ip_address ?? `${prefix}${n}` }
+    })
+    if (fixed_ips.some(one => taken.includes(one.ip_address)))
       throw new CloudError('network', 409, 'IpAddressAlreadyAllocated', 'already allocated', null)
-    const port = { ...body, id: randomUUID(), fixed_ips: [{ subnet_id: wanted.subnet_id, ip_address }] } as Port
+    const port = { ...body, id: randomUUID(), fixed_ips } as Port
     this.ports.set(port.id, port)
     await this.made(port)
     return answer({ port })

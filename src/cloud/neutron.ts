@@ -110,6 +110,11 @@ export class Neutron {
     return this.#show('security_group', 'security-groups', id)
   }
 
+  /** Null also where the cloud knows nothing of QoS. */
+  qosPolicy(id: string): Promise<{ id: string; project_id: string; shared: boolean } | null> {
+    return this.#show('policy', 'qos/policies', id)
+  }
+
   securityGroups(filter: Filter): Promise<SecurityGroup[]> {
     return this.#list('security-groups', filter)
   }
