@@ -40,16 +40,17 @@ export async function ensureAuthorities(dir: string): Promise<Record<string, str
   return options
 }
 
-/** The certificate of a network host, signed by the authority of amphorae; answers with its file. */
-export async function ensureHostCertificate(dir: string, name: string): Promise<string> {
-  const file = path.join(dir, `${name}.pem`)
-  if (fs.existsSync(file)) return file
-  const read = (part: string) => fs.readFileSync(path.join(dir, `server-ca.${part}`), 'utf8')
-  const authority = { certificate_pem: read('pem'), private_key_pem: read('key') }
+/** Gives a network host its certificate, signed by the authority of amphorae, and the authority of controllers. */
+export async function equipHost(dir: string, name: string, etc: string): Promise<void> {
+  fs.mkdirSync(etc, { recursive: true, mode: 0o700 })
+  const read = (file: string) => fs.readFileSync(path.join(dir, file), 'utf8')
+  fs.writeFileSync(path.join(etc, 'client-ca.pem'), read('client-ca.pem'))
+  const file = path.join(etc, 'server.pem')
+  if (fs.existsSync(file)) return
+  const authority = { certificate_pem: read('server-ca.pem'), private_key_pem: read('server-ca.key') }
   const made = await issueAmphora(name, await makeKeys(), authority, validity(ten_years_ms))
   fs.writeFileSync(`${file}.new`, serverPem(made), { mode: 0o600 })
   fs.renameSync(`${file}.new`, file)
-  return file
 }
 
 /** From an hour ago, for clocks that differ. */

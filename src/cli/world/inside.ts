@@ -13,7 +13,7 @@ import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } 
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
 import { Publication } from './publication.ts'
-import { hostFolder, pocketSettings, writeOptions } from './settings.ts'
+import { pocketSettings, writeOptions } from './settings.ts'
 import { run } from './shell.ts'
 import { status } from './status.ts'
 
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
   })
-  const hosting = await Promise.all(cloud.network_hosts.map(({ name }, index) => startNetworkHost(name, index)))
+  const hosting = await Promise.all(cloud.network_hosts.map(({ name }) => startNetworkHost(name)))
   await Promise.all([all.started, ...hosting.map(host => host.started)])
 
   const publication = new Publication(hostOn, rememberedPorts())
@@ -116,15 +116,18 @@ async function main(): Promise<void> {
   closers.push(() => clearInterval(watch))
 }
 
-/** In a network namespace of its own, of which the cloud knows. What it keeps is bound to a path that haproxy's user may
- *  walk through, which the state folder is not. */
-async function startNetworkHost(name: string, index: number): Promise<Daemon> {
-  const kept = state.path('network-hosts', name)
-  const shown = hostFolder(index)
-  for (const folder of [kept, shown]) fs.mkdirSync(folder, { recursive: true })
-  await run(['mount', '--bind', kept, shown])
-  const env = { OTTAVIA_CONFIG: state.path(`${name}.toml`) }
-  return daemon('network-host', [], env, name, ['nsenter', `--net=/run/netns/${name}`])
+/** As if it were a machine: in a network namespace that the cloud knows, and with files of its own. */
+async function startNetworkHost(name: string): Promise<Daemon> {
+  await run([
+    'sh',
+    path.join(import.meta.dirname, 'network-host.sh'),
+    name,
+    state.path('network-hosts', name),
+    state.dir,
+  ])
+  const inside = ['nsenter', `--net=/run/netns/${name}`, `--mount=/run/network-hosts/${name}`]
+  const env = { OTTAVIA_CONFIG: '/mnt/network-host.toml', NODE_COMPILE_CACHE: '' }
+  return daemon('network-host', [], env, name, inside)
 }
 
 function daemon(

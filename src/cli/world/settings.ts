@@ -1,7 +1,7 @@
 /** The settings of one machine's stack: the pocket cloud's, and ottavia's own configuration file. */
 import fs from 'node:fs'
 import type { Ports, Secrets, State } from '../state.ts'
-import { ensureAuthorities, ensureHostCertificate } from './authorities.ts'
+import { ensureAuthorities, equipHost } from './authorities.ts'
 import { agent_port, heartbeat_port, type PreparedCloud, service_project } from './cloud-setup.ts'
 
 /** The inner port of the neutron-lbaas dialect, to which the pocket Neutron forwards. Nothing outside reaches it. */
@@ -51,18 +51,15 @@ export async function writeOptions(
     heartbeat_key: secrets.heartbeat_key,
     heartbeat_interval: 1,
   }
-  for (const [index, { name, address }] of cloud.network_hosts.entries())
-    write(state.path(`${name}.toml`), {
-      haproxy: {
-        host: name,
-        bind_host: address,
-        bind_port: agent_port,
-        server_cert: await ensureHostCertificate(state.path('certificates'), name),
-        loadbalancer_state_path: hostFolder(index),
-      },
+  for (const { name, address } of cloud.network_hosts) {
+    const etc = state.path('network-hosts', name, 'etc') // it sees it as /mnt
+    await equipHost(state.path('certificates'), name, etc)
+    write(`${etc}/network-host.toml`, {
+      haproxy: { host: name, bind_host: address, bind_port: agent_port, server_cert: '/mnt/server.pem' },
       health_manager: heartbeats,
-      certificates: { client_ca: files.client_ca! },
+      certificates: { client_ca: '/mnt/client-ca.pem' },
     })
+  }
   write(state.path('ottavia.toml'), {
     database: { connection: database_url },
     service_auth: {
@@ -96,11 +93,6 @@ export async function writeOptions(
     },
     certificates: { ...files, server_certs_key_passphrase: secrets.sealing_key },
   })
-}
-
-/** Where a network host keeps its load balancers: a short path, because paths of sockets are limited. */
-export function hostFolder(index: number): string {
-  return `/var/lib/octavia/${index + 1}`
 }
 
 function write(file: string, sections: Record<string, Record<string, string | number>>): void {
