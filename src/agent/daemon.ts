@@ -29,7 +29,7 @@ export class Daemon {
   /** Takes over a process that runs already. From now on it is restarted when it dies. Returns whether there was one. */
   adopt(): boolean {
     this.#wanted = true
-    const pid = masterOf(this.#options.pid_file)
+    const pid = masterOf(this.#options.pid_file, this.#options.namespace)
     if (pid !== null) this.#follow(pid, null)
     return pid !== null
   }
@@ -55,7 +55,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#wanted = false
     if (this.#watch !== null) clearInterval(this.#watch)
-    const pid = this.#pid ?? masterOf(this.#options.pid_file)
+    const pid = this.#pid ?? masterOf(this.#options.pid_file, this.#options.namespace)
     if (pid !== null && alive(pid)) {
       process.kill(pid, 'SIGTERM')
       await until(() => !alive(pid), STOP_MS)

@@ -12,9 +12,9 @@ import { Daemon } from './child.ts'
 import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
+import { makeNetworkHost } from './network-host.ts'
 import { Publication } from './publication.ts'
 import { pocketSettings, writeOptions } from './settings.ts'
-import { run } from './shell.ts'
 import { status } from './status.ts'
 
 /** What the launcher hands in, as JSON in OTTAVIA_INSIDE. */
@@ -116,16 +116,9 @@ async function main(): Promise<void> {
   closers.push(() => clearInterval(watch))
 }
 
-/** As if it were a machine: in a network namespace that the cloud knows, and with files of its own. */
 async function startNetworkHost(name: string): Promise<Daemon> {
-  await run([
-    'sh',
-    path.join(import.meta.dirname, 'network-host.sh'),
-    name,
-    state.path('network-hosts', name),
-    state.dir,
-  ])
-  const inside = ['nsenter', `--net=/run/netns/${name}`, `--mount=/run/network-hosts/${name}`]
+  const { inside, end } = await makeNetworkHost(state, name)
+  closers.push(end)
   const env = { OTTAVIA_CONFIG: '/mnt/network-host.toml', NODE_COMPILE_CACHE: '' }
   return daemon('network-host', [], env, name, inside)
 }
