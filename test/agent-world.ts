@@ -40,9 +40,12 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
       return { message: 'OK', interface: 'eth1' }
     },
     listeners: async () =>
-      [...box().listeners].map(([uuid, l]) => ({ uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: '' })),
+      [...box().listeners].map(([uuid, l]) => {
+        return { uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: l.cfg.startsWith('{') ? 'UDP' : '' }
+      }),
     listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
     listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
+    datagramConfig: async (id: string) => ({ document: listener(id).cfg, etag: null }),
     details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
     renewCertificate: async () => void box(),
     configure: async (conf: string) => {
@@ -66,6 +69,10 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
       if (missing) throw new AgentError(400, 'refused', 'Invalid request', `unable to load ${missing}`)
       const read = files.map(file => `${file}: ${box().tls_files.get(file)}`)
       box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false, files: read })
+      return { etag: null, warning: null }
+    },
+    uploadDatagrams: async (id: string, cfg: string) => {
+      box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false, files: [] })
       return { etag: null, warning: null }
     },
     uploadTlsFile: async (id: string, name: string, pem: Buffer) => {

@@ -207,6 +207,11 @@ export const pool: Request = {
     ...{ listener_id: 'listener', load_balancer_id: 'lb', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
   }),
 }
+/** The same listener or pool of another protocol. */
+export const of = (protocol: string, request: Request): Request => {
+  const { fields } = request as { fields: object }
+  return { ...request, fields: { ...fields, protocol } } as never
+}
 export const member = (address: string, network_id: string): Request => ({
   verb: 'create',
   resource: 'member',

@@ -6,11 +6,14 @@ import { agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
 import { type Endpoint, makeAgent } from './endpoints.ts'
 import { Fence } from './fence.ts'
 import { log } from './log.ts'
+import { serveMetrics } from './metrics.ts'
 import type { Plugs } from './plug.ts'
+import { PROBE_MODE, probeMembers } from './probe.ts'
 import { makeServer, renewCertificate } from './server.ts'
 import { CHECK_MODE, checkSockets } from './vrrp-scripts.ts'
 
 if (process.argv[2] === CHECK_MODE) process.exitCode = await checkSockets(process.argv.slice(3))
+else if (process.argv[2] === PROBE_MODE) await probeMembers()
 else await main()
 
 /** Puts the network and the listeners back first, then answers controllers. When it ends, haproxy goes on. */
@@ -26,6 +29,7 @@ async function main(): Promise<void> {
   await agent.listeners.resume()
   await agent.vrrp.resume().catch(error => log('keepalived does not come back', { error: String(error) }))
   await agent.heartbeats.begin()
+  const metrics = await serveMetrics(settings.base_path, () => agent.listeners.sockets())
   server.listen({ host: settings.bind_host, port: settings.bind_port }, () => {
     log('the agent serves', { amphora: settings.amphora_id, host: settings.bind_host, port: settings.bind_port })
     agent.plugs.prepare().catch(error => log('the namespace cannot be made', { error: String(error) }))
@@ -38,7 +42,10 @@ async function main(): Promise<void> {
     process.once(signal, () => {
       agent.listeners.letGo()
       agent.vrrp.letGo()
+      agent.prober.end()
       agent.heartbeats.end()
+      metrics.close()
+      metrics.closeAllConnections()
       server.close()
       server.closeAllConnections()
     })

@@ -78,7 +78,7 @@ const flags = new Set(
   ),
 )
 const options = new Set(
-  'inter fall rise addr port cookie verify sni alpn check-alpn ciphers ca-file crl-file crt maxconn pool-purge-delay'.split(
+  'inter fall rise addr port cookie verify sni alpn check-alpn ciphers ciphersuites ssl-min-ver ssl-max-ver ca-file crl-file crt maxconn pool-purge-delay'.split(
     ' ',
   ),
 )

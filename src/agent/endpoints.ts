@@ -1,10 +1,11 @@
-/** The endpoints of REST 0.5, and what each of them calls. */
+/** The endpoints of REST 0.5 and, where it has none, of 1.0, and what each of them calls. */
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { type AgentSettings, agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
-import { type Applied, type Details, PREFIX, paths, peerName } from '../amphora/rest.ts'
+import { type Applied, type Details, NEWER_PREFIX, PREFIX, paths, peerName } from '../amphora/rest.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
+import { DatagramKernel } from './datagram-kernel.ts'
 import { writeWhole } from './files.ts'
 import { thisMachine } from './fit.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
@@ -14,6 +15,7 @@ import { aboutMachine, machineDetails } from './machine.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
 import { writePingWrapper } from './ping.ts'
 import { Plugs } from './plug.ts'
+import { Prober } from './prober.ts'
 import { TlsFiles } from './tls-files.ts'
 import { Totals } from './totals.ts'
 import { Vrrp } from './vrrp.ts'
@@ -30,6 +32,7 @@ export type Agent = {
   plugs: Plugs
   listeners: Listeners
   vrrp: Vrrp
+  prober: Prober
   heartbeats: HeartbeatSender
 }
 
@@ -45,6 +48,8 @@ export async function makeAgent(
   await totals.load()
   await writePingWrapper(settings.base_path)
   const plugs = new Plugs(settings, log)
+  const own = [process.execPath, process.argv[1]!]
+  const prober = new Prober(own, log)
   const tls_files = new TlsFiles(settings.base_path)
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
@@ -55,6 +60,8 @@ export async function makeAgent(
     machine: { ...thisMachine(), ...(settings.namespace ? { base_path: settings.base_path } : {}) },
     log,
     totals,
+    kernel: new DatagramKernel(),
+    prober,
     count: how => {
       applied[how]++
     },
@@ -63,7 +70,7 @@ export async function makeAgent(
   })
   const vrrp = new Vrrp({
     base_path: settings.base_path,
-    agent: [process.execPath, process.argv[1]!],
+    agent: own,
     listeners: () => listeners.duties(),
     log,
   })
@@ -79,7 +86,7 @@ export async function makeAgent(
       topology_status: 'OK',
       packages: {},
       ...(await machineDetails(settings.namespace)),
-      haproxy_count: entries.filter(each => each.status === 'ACTIVE').length,
+      haproxy_count: entries.filter(each => each.status === 'ACTIVE' && each.type !== 'UDP').length,
       listeners: entries.map(each => each.uuid),
       applied,
       vrrp: vrrp.details(),
@@ -119,6 +126,27 @@ export async function makeAgent(
       path: at(`/listeners/${id}/certificates/([^/]+)`),
       answer: ([listener, name]) => tls_files.remove(listener!, name!),
     },
+    // what 0.5 has not; a listener's actions and its end are the same under both
+    {
+      method: 'PUT',
+      path: at(`/listeners/${id}/${id}/udp_listener`, NEWER_PREFIX),
+      answer: ([, listener], body) => listeners.uploadDatagrams(listener!, body),
+    },
+    {
+      method: 'GET',
+      path: at(`/listeners/${id}/udp_listener`, NEWER_PREFIX),
+      answer: ([listener]) => listeners.config(listener!),
+    },
+    {
+      method: 'PUT',
+      path: at(`/loadbalancer/${id}/([A-Za-z]+)`, NEWER_PREFIX),
+      answer: ([listener, action]) => listeners.act(listener!, action!),
+    },
+    {
+      method: 'DELETE',
+      path: at(`/listeners/${id}`, NEWER_PREFIX),
+      answer: ([listener]) => listeners.remove(listener!),
+    },
     { method: 'PUT', path: at('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
     { method: 'PUT', path: at('/vrrp/([A-Za-z]+)'), answer: ([action]) => vrrp.act(action!) },
     { method: 'POST', path: at('/plug/vip/([^/]+)'), answer: ([vip], body) => plugs.vip(vip!, body) },
@@ -144,14 +172,14 @@ export async function makeAgent(
       },
     },
   ]
-  return { endpoints, plugs, listeners, vrrp, heartbeats }
+  return { endpoints, plugs, listeners, vrrp, prober, heartbeats }
 }
 
 /** Ids name folders: nothing in them may lead elsewhere. */
 const id = '([A-Za-z0-9][A-Za-z0-9_-]{0,63})'
 
-function at(path: string): RegExp {
-  return new RegExp(`^${PREFIX}${path}$`)
+function at(path: string, prefix = PREFIX): RegExp {
+  return new RegExp(`^${prefix}${path}$`)
 }
 
 /** A certificate that does not load, or not with its key, would lock the controllers out at the next start. */

@@ -161,8 +161,8 @@ export type HostedOptions = {
 
 const uuid = '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const record_file = 'hosted.json'
-/** What amphorae have and a host does not: VRRP, and a certificate and a configuration for each. */
-const foreign = /^\/[\d.]+\/(vrrp|certificate|config)\b/
+/** What amphorae have and a host does not: VRRP, datagrams, and a certificate and a configuration for each. */
+const foreign = /^\/[\d.]+\/(vrrp|certificate|config)\b|\/udp_listener$/
 const again_ms = 1_000
 const most_tries = 300
 

@@ -27,7 +27,7 @@ export class Listener {
   readonly id: string
   readonly #options: ListenerOptions
   readonly #folder: string
-  readonly #socket: string
+  readonly socket: string
   readonly #supervisor: Supervisor
   readonly #turn = new Turn()
   /** Servers that are out of service but still have connections: `backend/server`. */
@@ -43,14 +43,14 @@ export class Listener {
     this.id = id
     this.#options = options
     this.#folder = path.join(options.base_path, id)
-    this.#socket = path.join(options.base_path, `${id}.sock`)
+    this.socket = path.join(options.base_path, `${id}.sock`)
     this.#supervisor = new Supervisor({
       haproxy_cmd: options.haproxy_cmd,
       namespace: options.namespace,
       config_file: this.#file('haproxy.running.cfg'),
       pid_file: this.#file(`${id}.pid`),
       log_file: this.#file('haproxy.log'),
-      socket: this.#socket,
+      socket: this.socket,
       master_socket: this.#file('master.sock'),
       peer: options.peer,
       log: options.log,
@@ -104,7 +104,7 @@ export class Listener {
   remove(): Promise<Answer> {
     return this.#turn.take(async () => {
       await this.#stop()
-      await fs.rm(this.#socket, { force: true })
+      await fs.rm(this.socket, { force: true })
       await fs.rm(path.join(this.#options.base_path, 'certs', this.id), { recursive: true, force: true })
       await fs.rm(this.#folder, { recursive: true, force: true })
       this.#options.totals.forget(this.id)
@@ -123,7 +123,7 @@ export class Listener {
 
   /** Null when it is not to serve. */
   get duty(): { socket: string; serving: boolean } | null {
-    return this.#enabled && this.#served ? { socket: this.#socket, serving: this.#supervisor.serving } : null
+    return this.#enabled && this.#served ? { socket: this.socket, serving: this.#supervisor.serving } : null
   }
 
   /** What a heartbeat tells of it; asks haproxy, and waits for its answer no longer than that. */
@@ -145,7 +145,7 @@ export class Listener {
   /** With the states of its pools when it runs. */
   async details(): Promise<ListenerDetails> {
     const entry = await this.entry()
-    return entry.status === 'ACTIVE' ? { ...entry, pools: await poolsOf(this.#socket).catch(() => []) } : entry
+    return entry.status === 'ACTIVE' ? { ...entry, pools: await poolsOf(this.socket).catch(() => []) } : entry
   }
 
   /** After a start of the agent: takes over the haproxy that runs, or starts it if it is to run. */
@@ -159,7 +159,7 @@ export class Listener {
       const running = await readIfThere(this.#file('haproxy.running.cfg'))
       if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
       else if (running !== null) {
-        this.#leaving = await leftOver(this.#socket, parseConfiguration(running)).catch(() => new Set<string>())
+        this.#leaving = await leftOver(this.socket, parseConfiguration(running)).catch(() => new Set<string>())
         this.#deleteLater()
       }
     })
@@ -216,8 +216,8 @@ export class Listener {
     let reason = found.kind === 'reload' ? found.reason : ''
     if (found.kind === 'runtime') {
       try {
-        await applyOperations(this.#socket, found.operations, this.#leaving)
-        await verifyServers(this.#socket, wanted, this.#leaving)
+        await applyOperations(this.socket, found.operations, this.#leaving)
+        await verifyServers(this.socket, wanted, this.#leaving)
         await writeWhole(this.#file('haproxy.running.cfg'), text)
         await this.#recordApplied(text, digest)
         this.#deleteLater()
@@ -228,9 +228,9 @@ export class Listener {
     }
     this.#options.log('reloading haproxy', { listener: this.id, reason })
     await writeWhole(this.#file('haproxy.running.cfg'), text)
-    const said = await ask(this.#socket, 'show servers state').catch(() => '')
+    const said = await ask(this.socket, 'show servers state').catch(() => '')
     await writeWhole(this.#file('servers-state'), serverStates(said, wanted))
-    const old = await OldWorker.hold(this.#socket)
+    const old = await OldWorker.hold(this.socket)
     try {
       await this.#supervisor.reload()
     } catch (error) {
@@ -281,7 +281,7 @@ export class Listener {
   }
 
   async #count(limit_ms: number): Promise<Statistics> {
-    const found = await statisticsOf(this.#socket, this.id, this.#leaving, limit_ms)
+    const found = await statisticsOf(this.socket, this.id, this.#leaving, limit_ms)
     this.#options.totals.note(this.id, found.worker, found.counters)
     this.#options.totals.settle(this.id, worker => !alive(Number.parseInt(worker, 10)))
     return found
@@ -291,7 +291,7 @@ export class Listener {
   #deleteLater(): void {
     if (this.#leaving.size === 0) return
     if (this.#deletion !== null) clearTimeout(this.#deletion)
-    const again = () => this.#turn.take(() => deleteLeft(this.#socket, this.#leaving))
+    const again = () => this.#turn.take(() => deleteLeft(this.socket, this.#leaving))
     const next = () => this.#deleteLater()
     this.#deletion = setTimeout(() => again().then(next, next), DELETE_AGAIN_MS).unref()
   }

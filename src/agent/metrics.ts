@@ -3,12 +3,13 @@ import fs from 'node:fs/promises'
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
+import { METRICS_BACKEND, METRICS_SOCKET } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
 
 /** Serves /metrics on a socket that haproxy reaches (a listener of protocol PROMETHEUS sends there). `sockets`: listener to
  *  its haproxy's socket, of those that run. */
 export async function serveMetrics(base_path: string, sockets: () => Map<string, string>): Promise<http.Server> {
-  const socket = path.join(base_path, 'metrics.sock')
+  const socket = path.join(base_path, METRICS_SOCKET)
   await fs.rm(socket, { force: true })
   const server = http.createServer((request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end()
@@ -23,7 +24,7 @@ export async function serveMetrics(base_path: string, sockets: () => Map<string,
 }
 
 /** Of those that answer. */
-export async function metricsOf(sockets: ReadonlyMap<string, string>): Promise<string> {
+async function metricsOf(sockets: ReadonlyMap<string, string>): Promise<string> {
   const answers = await Promise.all(
     [...sockets].map(async ([listener, socket]) => {
       const text = await ask(socket, 'show info;show stat', 2_000).catch(() => null)
@@ -43,7 +44,7 @@ export function renderMetrics(answers: readonly { listener: string; text: string
   for (const [name, value] of Object.entries(ofLoadBalancer(answers))) add(`octavia_loadbalancer_${name}`, '', value)
   for (const { listener, text } of answers)
     for (const row of rowsOf(text)) {
-      if (row.pxname!.includes('prometheus')) continue
+      if (row.pxname === METRICS_BACKEND) continue
       const kind = row.svname === 'FRONTEND' ? 'listener' : row.svname === 'BACKEND' ? 'pool' : 'member'
       const pool = `pool="${row.pxname}:${listener}"`
       const labels = { listener: `listener="${listener}"`, pool, member: `${pool},member="${row.svname}"` }[kind]

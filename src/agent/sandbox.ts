@@ -185,7 +185,8 @@ export class Sandbox {
 
   /** Ends the agent without warning. */
   async killAgent(): Promise<void> {
-    for (const pid of this.pidsOf('agent.mjs')) await this.exec(['kill', '-9', String(pid)])
+    // what it has started ends by itself, perhaps before its turn comes
+    for (const pid of this.pidsOf('agent.mjs')) await run(this.inside(['kill', '-9', String(pid)]))
     await until(() => this.pidsOf('agent.mjs').length === 0, 'the agent to end')
   }
 

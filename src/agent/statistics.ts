@@ -1,5 +1,6 @@
 /** haproxy's statistics: what it counted, and the states of pools and members. */
 import type { PoolStatus } from '../amphora/rest.ts'
+import { METRICS_BACKEND } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
 
 /** All backends with their servers. What is neither UP nor unchecked is DOWN, as the 0.5 contract has it. */
@@ -42,7 +43,7 @@ export function parseStatistics(text: string, listener_id: string, leaving: Set<
     const text = (column: string) => values[columns.indexOf(column)] ?? ''
     const number = (column: string) => Number(text(column)) || 0
     const [proxy, name] = [text('pxname'), text('svname')]
-    if (proxy === '') continue
+    if (proxy === '' || proxy === METRICS_BACKEND) continue
     if (name === 'FRONTEND') {
       if (proxy !== listener_id) continue
       found.status = text('status')

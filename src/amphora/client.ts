@@ -80,6 +80,18 @@ export class AmphoraClient {
     return { cfg: body, etag: unquoted(headers.etag) }
   }
 
+  /** The same for the document of a UDP listener. `not_found`: the agent cannot carry any. */
+  async uploadDatagrams(listener_id: string, document: string, call: Call = {}): Promise<Uploaded> {
+    const path = paths.datagramUpload(this.#amphora_id, listener_id)
+    const { headers } = await this.#request('PUT', path, call, Buffer.from(document), 'application/json')
+    return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
+  }
+
+  async datagramConfig(listener_id: string, call: Call = {}): Promise<{ document: string; etag: string | null }> {
+    const { body, headers } = await this.#request('GET', paths.datagramConfig(listener_id), call)
+    return { document: body, etag: unquoted(headers.etag) }
+  }
+
   /** A file that the listener's configuration names. It is asked for first: keys travel only where they are not. */
   async uploadTlsFile(listener_id: string, name: string, pem: Buffer, call: Call = {}): Promise<void> {
     const path = paths.tlsFile(listener_id, name)

@@ -1,8 +1,12 @@
-/** The agent's REST, version 0.5: what controller and agent say to each other. Uploads are the raw bytes. */
+/** The agent's REST, version 0.5, with what 1.0 alone has: what controller and agent say to each other. Uploads are the
+ *  raw bytes. */
 import { createHash } from 'node:crypto'
 
 /** The newer form, one haproxy per load balancer, lives beside it under `/1.0`. */
 export const PREFIX = '/0.5'
+
+/** What exists there alone is asked for there. */
+export const NEWER_PREFIX = '/1.0'
 
 export const paths = {
   interface: (ip: string) => `${PREFIX}/interface/${encodeURIComponent(ip)}`,
@@ -14,6 +18,9 @@ export const paths = {
   listenerConfig: (listener_id: string) => `${PREFIX}/listeners/${listener_id}/haproxy`,
   listenerUpload: (amphora_id: string, listener_id: string) =>
     `${PREFIX}/listeners/${amphora_id}/${listener_id}/haproxy`,
+  datagramConfig: (listener_id: string) => `${NEWER_PREFIX}/listeners/${listener_id}/udp_listener`,
+  datagramUpload: (amphora_id: string, listener_id: string) =>
+    `${NEWER_PREFIX}/listeners/${amphora_id}/${listener_id}/udp_listener`,
   tlsFile: (listener_id: string, name: string) => `${PREFIX}/listeners/${listener_id}/certificates/${name}`,
   plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
   plugNetwork: `${PREFIX}/plug/network`,
@@ -34,7 +41,8 @@ export const APPLIED_HEADER = 'x-ottavia-applied'
 /** Ours: what the agent had to lower or leave out on this machine, in plain words. */
 export const WARNING_HEADER = 'x-ottavia-warning'
 
-/** `none`: it was in force already; `runtime`: over haproxy's socket; `reload`: by a new worker; `start`: by a new haproxy. */
+/** `none`: it was in force already; `runtime`: over haproxy's socket, or by a change of rules; `reload`: by a new worker;
+ *  `start`: by a new haproxy, or new rules. */
 export type Applied = 'none' | 'runtime' | 'reload' | 'start'
 
 export type Info = { hostname: string; haproxy_version: string; api_version: string }
@@ -102,6 +110,11 @@ export type PlugNetwork = {
 export type Message = { message?: string; details?: string }
 /** The framework's answers: unknown paths, methods, bodies. */
 export type FrameworkError = { error: string; http_code: number }
+
+/** The backend through which a listener of protocol PROMETHEUS reaches the agent. It is no pool. */
+export const METRICS_BACKEND = 'prometheus-exporter'
+/** The agent's socket for it, in the folder of the listeners. */
+export const METRICS_SOCKET = 'metrics.sock'
 
 /** The name by which an amphora's haproxy is known to its peers: base64 of the SHA-1 of its id, `+` and `/` replaced. */
 export function peerName(amphora_id: string): string {

@@ -1,11 +1,11 @@
 /** Lists and single objects: the query string in the dialect's words to a page of the store, and back. */
 import { Rejected } from '../lbaas/errors.ts'
 import { keyOf, shown, wireName } from '../lbaas/resource.ts'
-import { isSortable, type Listed, type ListQuery, listColumns, page, related, relations } from '../store/lists.ts'
+import { isSortable, type Listed, type ListQuery, listColumns, page, related, relationsIn } from '../store/lists.ts'
 import { tables } from '../store/schema.ts'
 import type { Context } from './context.ts'
 import { allow, type Caller, ruleOf } from './policy.ts'
-import type { Related, Speech } from './speech.ts'
+import type { Speech } from './speech.ts'
 
 export type Query = Readonly<Record<string, string | string[] | undefined>>
 
@@ -43,7 +43,7 @@ export async function list(
   }
   const found = await page(context.pool, resource, asked)
   const { plural, links: links_key = `${plural}_links` } = declared
-  const objects = shownAs ? found.rows.map(shownAs) : await shownRows(context, speech, resource, found.rows)
+  const objects = shownAs ? found.rows.map(shownAs) : shownRows(speech, resource, found.rows)
   const links = [
     ...(found.has_next ? [link('next', url, asked, found.rows.at(-1)?.[keyOf(declared)])] : []),
     ...(found.has_previous ? [link('previous', url, asked, found.rows[0]?.[keyOf(declared)])] : []),
@@ -73,7 +73,7 @@ export async function show(
     page_reverse: false,
   }
   const { rows } = await page(context.pool, resource, one)
-  const [object] = await shownRows(context, speech, resource, rows)
+  const [object] = shownRows(speech, resource, rows)
   return object ? projected(object, query) : null
 }
 
@@ -88,23 +88,8 @@ function tagsOf(query: Query): ListQuery['tags'] {
   }
 }
 
-async function shownRows(
-  context: Context,
-  speech: Speech,
-  resource: Listed,
-  rows: Record<string, unknown>[],
-): Promise<Record<string, unknown>[]> {
-  const related = await relations(
-    context.pool,
-    resource,
-    rows.map(row => String(row.id)),
-  )
-  return rows.map(row => {
-    const own: Related = Object.fromEntries(
-      Object.entries(related).map(([relation, ids]) => [relation, ids.get(String(row.id)) ?? []]),
-    )
-    return speech.showObject(resource, row, own)
-  })
+function shownRows(speech: Speech, resource: Listed, rows: Record<string, unknown>[]): Record<string, unknown>[] {
+  return rows.map(row => speech.showObject(resource, row, relationsIn(resource, row)))
 }
 
 /** What a list of the dialect can be filtered by. */

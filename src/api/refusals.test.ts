@@ -86,11 +86,12 @@ describe('conflicts within a tree', () => {
       neutron: [400, 'TLSDefaultContainerNotSpecified', 'Default TLS container was not specified'],
     })
     const before = await counted()
-    expect(await api.octavia('POST', '/listeners', listener({ protocol: 'UDP' }))).toMatchObject({
+    expect(await api.octavia('POST', '/listeners', listener({ protocol: 'SCTP' }))).toMatchObject({
       status: 501,
       body: {
         faultcode: 'Server',
-        faultstring: "Provider 'amphora' does not support a requested option: listener protocol UDP",
+        faultstring:
+          "Provider 'amphora' does not support a requested option: listener protocol SCTP: the amphorae's kernel cannot carry it",
       },
     })
     expect(await counted()).toEqual(before)

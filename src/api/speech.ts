@@ -30,12 +30,26 @@ export function shownFields(
   instant: (iso: string) => string,
 ): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
-  for (const [name, field] of Object.entries(resource.fields)) {
-    if (!shown(field, dialect)) continue
+  for (const { name, wire, is_time } of shownNames(resource, dialect)) {
     const value = row[name] ?? null
-    fields[wireName(name, field)] = field.kind === 'time' && typeof value === 'string' ? instant(value) : value
+    fields[wire] = is_time && typeof value === 'string' ? instant(value) : value
   }
   return fields
+}
+
+type Shown = { name: string; wire: string; is_time: boolean }
+
+/** Asked for with every row of every list. */
+const shown_names: Record<Dialect, Map<Resource, Shown[]>> = { octavia: new Map(), neutron: new Map() }
+
+function shownNames(resource: Resource, dialect: Dialect): Shown[] {
+  const known = shown_names[dialect].get(resource)
+  if (known) return known
+  const names = Object.entries(resource.fields)
+    .filter(([, field]) => shown(field, dialect))
+    .map(([name, field]) => ({ name, wire: wireName(name, field), is_time: field.kind === 'time' }))
+  shown_names[dialect].set(resource, names)
+  return names
 }
 
 export function idsOnly(ids: readonly string[] | undefined): { id: string }[] {

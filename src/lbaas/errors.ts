@@ -1,5 +1,6 @@
 /** Every refusal once: its status and text in both dialects, and the rule behind it for the operator. */
 import type { Values } from './error-text.ts'
+import { l7_errors } from './l7-errors.ts'
 import { request_errors } from './request-errors.ts'
 import { rule_errors } from './rule-errors.ts'
 
@@ -31,7 +32,7 @@ export class Rejected extends Error {
 
 export type ErrorCode = keyof typeof errors
 
-const errors = { ...request_errors, ...rule_errors } as const
+const errors = { ...request_errors, ...rule_errors, ...l7_errors } as const
 
 /** Every refusal there is, with names in angle brackets for its values: what the API's document lists. */
 export function allRefusals(): Rejected[] {

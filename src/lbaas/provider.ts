@@ -30,10 +30,10 @@ export const amphora_provider: Provider = {
   name: 'amphora',
   aliases: ['octavia'],
   description: 'The reference provider: haproxy in servers of the cloud, called amphorae.',
-  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS'],
-  pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS', 'PROMETHEUS', 'UDP'],
+  pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP', 'UDP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
-  monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
+  monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT'],
   topologies: ['SINGLE', 'ACTIVE_STANDBY'],
   flavor_capabilities: [
     {
@@ -101,7 +101,10 @@ export function providerNamed(providers: readonly Provider[], name: string): Pro
 
 /** Refuses what the provider cannot serve, before anything is written. */
 export function refuseUnsupported(provider: Provider, tree: Tree): void {
-  const refuse = (detail: string) => new Rejected('provider_unsupported', { provider: provider.name, detail })
+  const refuse = (option: string) => {
+    const detail = option.endsWith(' SCTP') ? `${option}: the amphorae's kernel cannot carry it` : option
+    return new Rejected('provider_unsupported', { provider: provider.name, detail })
+  }
   for (const { protocol } of tree.listeners)
     if (!provider.listener_protocols.includes(protocol)) throw refuse(`listener protocol ${protocol}`)
   for (const { protocol, lb_algorithm } of tree.pools) {

@@ -6,6 +6,7 @@ import { checkOptions } from './options-check.ts'
 const good = {
   OTTAVIA_HEALTH_MANAGER_HEARTBEAT_KEY: 'secret',
   OTTAVIA_HEALTH_MANAGER_BIND_IP: '192.168.0.2',
+  OTTAVIA_CERTIFICATES_SERVER_CERTS_KEY_PASSPHRASE: 'a long random text',
 }
 
 describe('options of the health program', () => {
@@ -15,6 +16,12 @@ describe('options of the health program', () => {
   test('that fit are accepted', () => {
     expect(() => check({})).not.toThrow()
     expect(() => check({ OTTAVIA_HEALTH_MANAGER_BIND_IP: '::1' })).not.toThrow()
+  })
+
+  test('a short passphrase for the keys of tenants is refused, where they are kept', () => {
+    const short = { OTTAVIA_CERTIFICATES_SERVER_CERTS_KEY_PASSPHRASE: 'short' }
+    expect(() => check(short, 'controller')).toThrow('server_certs_key_passphrase is shorter than 16')
+    expect(() => check(short, 'health')).not.toThrow()
   })
 
   test('an empty key is refused, where heartbeats are made as well', () => {

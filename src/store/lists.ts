@@ -5,7 +5,7 @@ import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
-import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import { columnsOf, fromDatabase, tables } from './schema.ts'
 
 /** What there are lists of. */
 export type Listed = ResourceName
@@ -67,7 +67,7 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
     conditions.push(after(sql, resource, directed, marker))
   }
   const { rows } = await pool.query(
-    `select ${selected(tables[resource], 'o')}${isObserved(resource) ? `, ${operating(resource)} as operating_status` : ''}
+    `select ${shownColumns(resource)}${isObserved(resource) ? `, ${operating(resource)} as operating_status` : ''}${relationColumns(resource)}
      from ${source(resource)}
      where ${conditions.length ? conditions.join(' and ') : 'true'}
      order by ${directed.map(one => `${expression(resource, one.column)} ${one.descending ? 'desc nulls first' : 'asc nulls last'}`).join(', ')}
@@ -82,23 +82,13 @@ export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): P
     : { rows: found, has_next: more, has_previous: beyond_marker }
 }
 
-/** The ids of what belongs to, or uses, the objects: relation to object id to ids, oldest first. */
-export async function relations(
-  pool: pg.Pool,
-  resource: Listed,
-  ids: readonly string[],
-): Promise<Record<string, Map<string, string[]>>> {
-  const found: Record<string, Map<string, string[]>> = {}
-  for (const [relation, { from, by }] of Object.entries(related[resource] ?? {})) {
-    const { rows } = await pool.query<{ of: string; id: string }>(
-      `${from === 'pool_user' ? pool_users : ''} select ${by} as of, id from ${from} where ${by} = any($1) order by created_at, id`,
-      [ids],
-    )
-    const map = new Map<string, string[]>()
-    for (const row of rows) map.set(row.of, [...(map.get(row.of) ?? []), row.id])
-    found[relation] = map
-  }
-  return found
+/** Facts and bookkeeping that nobody is shown are large, and stay where they are. */
+function shownColumns(resource: Listed): string {
+  const wanted = listColumns(resource)
+  return columnsOf(tables[resource])
+    .filter(({ name }) => wanted.has(name))
+    .map(({ name }) => `o.${name}`)
+    .join(', ')
 }
 
 /** Whose ids an object shows, and lists are filtered by: the rows of a table that name it in a field. */
@@ -109,18 +99,34 @@ export const related: Partial<Record<Listed, Record<string, { from: string; by: 
   },
   listener: { l7policies: { from: 'lbaas.l7policy', by: 'listener_id' } },
   pool: {
-    listeners: { from: 'pool_user', by: 'pool_id' },
+    // by default or by a policy
+    listeners: {
+      from: `(select default_pool_id as pool_id, id, created_at from lbaas.listener
+              union select p.redirect_pool_id, l.id, l.created_at
+                      from lbaas.l7policy p join lbaas.listener l on l.id = p.listener_id)`,
+      by: 'pool_id',
+    },
     members: { from: 'lbaas.member', by: 'pool_id' },
     health_monitors: { from: 'lbaas.health_monitor', by: 'pool_id' },
   },
   l7policy: { rules: { from: 'lbaas.l7rule', by: 'l7policy_id' } },
 }
 
-/** The listeners that send to pools, by default or by a policy. */
-const pool_users = `with pool_user as (
-  select default_pool_id as pool_id, id, created_at from lbaas.listener
-  union select p.redirect_pool_id, l.id, l.created_at from lbaas.l7policy p join lbaas.listener l on l.id = p.listener_id
-)`
+/** Columns with the ids of what belongs to a row, or uses it, the oldest first; with the page in one statement: another
+ *  round trip for each costs more than the look into an index for each row. */
+function relationColumns(resource: Listed): string {
+  return Object.entries(related[resource] ?? {})
+    .map(([relation, { from, by }]) => {
+      return `, array(select r.id from ${from} r where r.${by} = o.id order by r.created_at, r.id) as related_${relation}`
+    })
+    .join('')
+}
+
+/** The ids of what belongs to a row of a page, or uses it. */
+export function relationsIn(resource: Listed, row: Readonly<Record<string, unknown>>): Record<string, string[]> {
+  const names = Object.keys(related[resource] ?? {})
+  return Object.fromEntries(names.map(name => [name, row[`related_${name}`] as string[]]))
+}
 
 /** A statement's parameters, numbered as they come. */
 class Sql {
@@ -159,7 +165,7 @@ function filterConditions(sql: Sql, resource: Listed, { filters }: ListQuery): s
     const relation = related[resource]?.[column]
     if (relation) {
       const { from, by } = relation
-      const users = `${from === 'pool_user' ? pool_users : ''} select ${by} from ${from}`
+      const users = `select ${by} from ${from} u`
       return `o.id in (${users} where id = any(${sql.value(values.filter(isUuid))}::uuid[]))`
     }
     const field = columns.get(column)

@@ -4,6 +4,7 @@ import type { listener } from '../../lbaas/listener.ts'
 import type { member } from '../../lbaas/member.ts'
 import type { pool } from '../../lbaas/pool.ts'
 import type { Rendered } from '../../lbaas/resource.ts'
+import { METRICS_BACKEND, METRICS_SOCKET } from '../rest.ts'
 import { type L7PolicyInput, policyLines } from './l7.ts'
 import { fetchArgument, word } from './language.ts'
 import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorLines, monitorOf } from './monitor.ts'
@@ -23,6 +24,7 @@ export function renderListener(input: ListenerInput): string {
   const sections = [globals(input, pools), defaults()]
   if (input.peers && pools.some(hasTable)) sections.push(peers(input.peers))
   if (enabled) sections.push(frontend(input, new Set(pools.map(({ id }) => id))))
+  if (enabled && input.listener.protocol === 'PROMETHEUS') sections.push(metrics(input))
   sections.push(...pools.map(pool => backend(input, pool)))
   return sections.map(([head, ...lines]) => [head, ...lines.map(line => `    ${line}`), ''].join('\n')).join('\n')
 }
@@ -117,9 +119,23 @@ function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section 
     ...(cidrs.length > 0 ? ['tcp-request connection reject unless allowed_cidrs'] : []),
     `timeout client ${listener.timeout_client_data ?? 50_000}`,
     ...((listener.timeout_tcp_inspect ?? 0) > 0 ? [`tcp-request inspect-delay ${listener.timeout_tcp_inspect}`] : []),
+    ...(listener.protocol === 'PROMETHEUS' ? metricsOnly : []),
     ...hsts(listener),
     ...policyLines(l7policies, backends),
     ...(default_pool !== null && backends.has(default_pool.id) ? [`default_backend ${word(default_pool.id)}`] : []),
+  ]
+}
+
+const metricsOnly = ['http-request deny deny_status 404 unless { path /metrics }', `default_backend ${METRICS_BACKEND}`]
+
+/** The agent knows the figures of all listeners; each haproxy only those of its own. */
+function metrics({ base_path, listener }: ListenerInput): Section {
+  return [
+    `backend ${METRICS_BACKEND}`,
+    'mode http',
+    `timeout connect ${listener.timeout_member_connect ?? 5_000}`,
+    `timeout server ${listener.timeout_member_data ?? 50_000}`,
+    `server agent ${word(`unix@${base_path}/${METRICS_SOCKET}`)}`,
   ]
 }
 
@@ -143,7 +159,7 @@ function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput)
 }
 
 function modeOf(protocol: string): 'http' | 'tcp' {
-  return protocol === 'HTTP' || protocol === 'TERMINATED_HTTPS' ? 'http' : 'tcp'
+  return ['HTTP', 'TERMINATED_HTTPS', 'PROMETHEUS'].includes(protocol) ? 'http' : 'tcp'
 }
 
 /** haproxy takes the last colon for the port's, in IPv6 too; an address it cannot be is quoted like any word. */

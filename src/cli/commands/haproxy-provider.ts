@@ -106,6 +106,8 @@ function agentCalls(client: AmphoraClient, call: Call): Agent {
     listener: id => client.listener(id, call),
     listenerConfig: id => client.listenerConfig(id, call),
     uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
+    datagramConfig: id => client.datagramConfig(id, call),
+    uploadDatagrams: (id, text) => client.uploadDatagrams(id, text, call),
     uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
     startListener: id => client.startListener(id, call),
     reloadListener: id => client.reloadListener(id, call),

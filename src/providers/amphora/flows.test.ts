@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { CloudWorld } from '../../../test/cloud-world.ts'
-import { listener, member, pool, Rig, same, tls_listener, travelled } from '../../../test/flow-rig.ts'
+import { listener, member, of, pool, Rig, same, tls_listener, travelled } from '../../../test/flow-rig.ts'
 
 /** Ways that a load balancer goes. Each step of a way is run to its end before the next one. */
 const ways: Record<string, ((rig: Rig) => void)[]> = {
@@ -30,6 +30,14 @@ const ways: Record<string, ((rig: Rig) => void)[]> = {
       rig.change({ verb: 'delete', resource: 'listener', id: 'listener' })
       rig.change(listener, 'listener2')
     },
+  ],
+  'a listener of datagrams comes and goes': [
+    rig => {
+      rig.change(of('UDP', listener), 'listener')
+      rig.change(of('UDP', pool), 'pool')
+      rig.change(member('10.9.0.12', 'other'), 'member2')
+    },
+    rig => rig.change({ verb: 'delete', resource: 'listener', id: 'listener' }),
   ],
   'an agent is given its configuration again': [
     rig => rig.change(listener, 'listener'),
@@ -80,6 +88,16 @@ describe.each(Object.entries(ways))('%s', (name, changes) => {
       for (const behind of [1, 3, 7, 15, 30, Number.POSITIVE_INFINITY])
         same(await travelled(changes, { call, when: 'late', behind }), unkilled)
   })
+})
+
+test('datagrams are let in, and their document is what the amphora has', async () => {
+  const { tree, world } = await travelled(ways['a listener of datagrams comes and goes']!.slice(0, 1), null)
+  const opening = { protocol: 'udp', port: 80, ethertype: 'IPv4', remote_ip_prefix: null }
+  expect(tree!.load_balancer.security_group_rules).toEqual([opening])
+  const texts = [...world.servers.values()].flatMap(box => [...box.listeners.values()].map(each => each.cfg))
+  expect(texts.map(each => JSON.parse(each))).toMatchObject([
+    { protocol: 'UDP', protocol_port: 80, default_pool: { members: [{ address: '10.9.0.12' }] } },
+  ])
 })
 
 test('killed in every call of its creation and then deleted, it leaves nothing', async () => {

@@ -23,6 +23,8 @@ export type ListenerAgent = Pick<
   | 'listener'
   | 'listenerConfig'
   | 'uploadListener'
+  | 'uploadDatagrams'
+  | 'datagramConfig'
   | 'uploadTlsFile'
   | 'startListener'
   | 'reloadListener'

@@ -3,6 +3,7 @@ import { AgentError } from '../../amphora/agent-error.ts'
 import { digestOf } from '../../amphora/digest.ts'
 import { filesOf, listenerInput } from '../../amphora/haproxy/input.ts'
 import { type ListenerInput, renderListener } from '../../amphora/haproxy/listener.ts'
+import { datagramText } from '../../amphora/nftables/datagram-listener.ts'
 import { amphoraStep, type StepContext } from '../../controller/flow.ts'
 import { Permanent } from '../../controller/outcome.ts'
 import type { Amphora, Applied } from '../../lbaas/amphora.ts'
@@ -21,8 +22,9 @@ export const uploadListeners = amphoraStep<SharedClients>({
     const running = await agent.listeners()
     const kept: Record<string, Applied> = {}
     for (const [id, applied] of Object.entries(amphora.applied)) {
-      if (!running.some(l => l.uuid === id && l.status === 'ACTIVE')) continue
-      const { etag } = await agent.listenerConfig(id)
+      const found = running.find(l => l.uuid === id && l.status === 'ACTIVE')
+      if (!found) continue
+      const { etag } = await (found.type === 'UDP' ? agent.datagramConfig(id) : agent.listenerConfig(id))
       if (etag === null || applied.etag === null || etag === applied.etag) kept[id] = applied
     }
     return Object.keys(kept).length === Object.keys(amphora.applied).length ? {} : { applied: kept }
@@ -80,22 +82,30 @@ async function apply(
   { clients, say, pause }: StepContext<SharedClients>,
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
+  const datagrams = listener.protocol === 'UDP'
+  if (datagrams && input.load_balancer.additional_vips) say('datagrams are taken at the first VIP alone')
   const upload = async () => {
-    const { warning, etag } = await agent.uploadListener(listener.id, renderListener(input))
+    const { warning, etag } = await (datagrams
+      ? agent.uploadDatagrams(listener.id, datagramText(input))
+      : agent.uploadListener(listener.id, renderListener(input)))
     if (warning) say(warning)
     return etag
   }
   const refused = (error: AgentError) => {
-    const words = error.details || error.message
+    // an image that has no such endpoint
+    const unknown = datagrams && error.kind === 'not_found'
+    const words = unknown ? 'the agent knows no UDP listeners; roll out a newer image' : error.details || error.message
+    const who = datagrams ? 'the agent' : 'haproxy'
     return new Permanent(
-      `haproxy refused the configuration: ${words}`,
-      `haproxy on amphora ${amphora.id}: ${words}`,
+      `${who} refused the configuration: ${words}`,
+      `${who} on amphora ${amphora.id}: ${words}`,
       // in ERROR it is the last good one that is refused: there is nothing left to fall back to
       listener.provisioning_status === 'ERROR' ? null : listener.id,
     )
   }
   const etag = await upload().catch(error => {
-    throw error instanceof AgentError && error.kind === 'refused' ? refused(error) : error
+    const final = (kind: string) => kind === 'refused' || (datagrams && kind === 'not_found')
+    throw error instanceof AgentError && final(error.kind) ? refused(error) : error
   })
   const { status } = await agent.listener(listener.id)
   for (let failures = 1; ; failures++) {

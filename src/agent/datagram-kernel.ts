@@ -1,0 +1,174 @@
+/** What the kernel has and does for UDP listeners: their rules, the flows that it remembers, what it has counted. */
+import { isIPv6 } from 'node:net'
+import type { DatagramListener, DatagramMember } from '../amphora/nftables/datagram-listener.ts'
+import { type Ruleset, TABLE_PREFIX } from '../amphora/nftables/ruleset.ts'
+import { BORN_PREFIX, FORCE_PREFIX, GROUND_TABLE, ground, removal } from '../amphora/nftables/script.ts'
+import { run, succeed } from './command.ts'
+import { ensureNamespace, NAMESPACE } from './namespace.ts'
+import { Turn } from './turn.ts'
+
+/** One for all listeners of this amphora. */
+export class DatagramKernel {
+  readonly #turn = new Turn()
+  /** The ground is known to be laid for these families. */
+  readonly #prepared = new Set<Ruleset['family']>()
+  #counting: Promise<Map<string, Counted>> | null = null
+  #flows: Flow[] = []
+  readonly #families = new Set<string>()
+  #ask_flows_after_ms = 0
+
+  /** Rejects with nft's words unless the scripts could be applied. Of several, nothing but the first can be tried. */
+  async check([script]: string[]): Promise<void> {
+    await ensureNamespace()
+    await succeed(inside(['nft', '-c', '-f', '-']), { input: script! })
+  }
+
+  /** Each script is applied as a whole or not at all. `anew`: who makes a table trusts nothing to be there. */
+  apply(scripts: string[], family: Ruleset['family'], anew: boolean): Promise<void> {
+    return this.#turn.take(async () => {
+      await ensureNamespace()
+      if (anew) this.#prepared.clear()
+      const laid = this.#prepared.has(family)
+      if (!laid) await succeed(inside(['sh', '-c', forwarding]))
+      for (const script of laid ? scripts : [ground, ...scripts]) {
+        await succeed(inside(['nft', '-f', '-']), { input: script })
+      }
+      this.#prepared.add(family)
+    })
+  }
+
+  /** Takes a listener's table away, and with the last one the ground. */
+  remove(ruleset: Pick<Ruleset, 'family' | 'table'>): Promise<void> {
+    return this.#turn.take(async () => {
+      await ensureNamespace()
+      await succeed(inside(['nft', '-f', '-']), { input: removal(ruleset) })
+      const left = await succeed(inside(['nft', 'list', 'tables']))
+      if (left.split('\n').some(line => line.split(' ')[2]?.startsWith(TABLE_PREFIX))) return
+      this.#prepared.clear()
+      await succeed(inside(['nft', '-f', '-']), {
+        input: `add table inet ${GROUND_TABLE}\ndelete table inet ${GROUND_TABLE}\n`,
+      })
+      await succeed(inside(['sh', '-c', no_forwarding]))
+    })
+  }
+
+  /** By table. Who asks while an answer is under way shares it. */
+  counted(): Promise<Map<string, Counted>> {
+    this.#counting ??= (async () => countersIn(await succeed(inside(['nft', '-j', 'list', 'counters']))))().finally(
+      () => {
+        this.#counting = null
+      },
+    )
+    return this.#counting
+  }
+
+  /** How many flows of the listener are remembered: as of a moment ago, because with many flows the answer takes long. */
+  async sessions({ vip_address, protocol_port }: DatagramListener): Promise<number> {
+    const now_ms = performance.now()
+    const family = isIPv6(vip_address) ? 'ipv6' : 'ipv4'
+    if (now_ms > this.#ask_flows_after_ms || !this.#families.has(family)) {
+      this.#families.add(family)
+      this.#ask_flows_after_ms = Number.POSITIVE_INFINITY
+      try {
+        this.#flows = (await Promise.all([...this.#families].map(each => flowsIn(['-f', each])))).flat()
+      } finally {
+        const end_ms = performance.now()
+        this.#ask_flows_after_ms = end_ms + Math.max(PAUSE_MS, (end_ms - now_ms) * PAUSE_FACTOR)
+      }
+    }
+    return this.#flows.filter(each => each.vip === vip_address && each.port === protocol_port).length
+  }
+
+  /** Ends all flows of the listener but those to the members that keep theirs: what their clients send next is sent to
+   *  another member. Flows that began before there was a listener lead nowhere, and end too. */
+  async forget(listener: DatagramListener, keeping: DatagramMember[]): Promise<void> {
+    const family = isIPv6(listener.vip_address) ? 'ipv6' : 'ipv4'
+    const { vip_address: vip, protocol_port: port } = listener
+    const toListener = ['-f', family, '-d', vip, '--orig-port-dst', String(port)]
+    if (keeping.length === 0) {
+      await run(inside(['conntrack', '-D', '-p', 'udp', ...toListener]))
+      return
+    }
+    const kept = new Set(keeping.map(each => placeOf(each.address, each.protocol_port)))
+    const stale = new Map<string, Flow>()
+    for (const flow of await flowsIn(toListener)) {
+      const place = placeOf(flow.member, flow.member_port)
+      if (!kept.has(place)) stale.set(place, flow)
+    }
+    for (const { member, member_port } of stale.values()) {
+      // it says 1 when there was none, as when the last of them has just ended
+      const toMember = ['-r', member, '--reply-port-src', String(member_port)]
+      await run(inside(['conntrack', '-D', '-p', 'udp', ...toListener, ...toMember]))
+    }
+  }
+}
+
+/** What was counted since the table was `born`; `force`: the fingerprint of the rules. */
+export type Counted = { born: string; force: string; received: number; sent: number; flows: number }
+
+type Flow = { vip: string; port: number; member: string; member_port: number }
+
+/** Asking for flows takes a twentieth of the time at most. Each question costs 5 ms of a core even when there are none. */
+const PAUSE_FACTOR = 20
+const PAUSE_MS = 3_000
+
+/** Reads the answer to `nft -j list counters`. */
+function countersIn(json: string): Map<string, Counted> {
+  const found = new Map<string, Counted>()
+  const { nftables } = JSON.parse(json) as { nftables: { counter?: Counter }[] }
+  for (const { counter } of nftables) {
+    if (counter === undefined || !counter.table.startsWith(TABLE_PREFIX)) continue
+    const { table, name, packets, bytes } = counter
+    const counted = found.get(table) ?? { born: '', force: '', received: 0, sent: 0, flows: 0 }
+    found.set(table, counted)
+    if (name.startsWith(BORN_PREFIX)) counted.born = name.slice(BORN_PREFIX.length)
+    else if (name.startsWith(FORCE_PREFIX)) counted.force = name.slice(FORCE_PREFIX.length)
+    else if (name === 'received' || name === 'sent') counted[name] = bytes
+    else if (name === 'flows') counted.flows = packets
+  }
+  return found
+}
+
+type Counter = { table: string; name: string; packets: number; bytes: number }
+
+async function flowsIn(words: string[]): Promise<Flow[]> {
+  const families =
+    words.length > 0
+      ? [words]
+      : [
+          ['-f', 'ipv4'],
+          ['-f', 'ipv6'],
+        ]
+  const said = await Promise.all(families.map(each => succeed(inside(['conntrack', '-L', '-p', 'udp', ...each]))))
+  return said.flatMap(parseFlows)
+}
+
+/** Reads lines of `conntrack -L`: first what a client sent, then what is expected to come back. */
+function parseFlows(text: string): Flow[] {
+  return text.split('\n').flatMap(line => {
+    const found = /dst=(\S+) sport=\d+ dport=(\d+) .*src=(\S+) dst=\S+ sport=(\d+) dport=\d+/.exec(line)
+    if (found === null) return []
+    return [{ vip: found[1]!, port: Number(found[2]), member: found[3]!, member_port: Number(found[4]) }]
+  })
+}
+
+/** One spelling of the address. */
+function placeOf(address: string, port: number): string {
+  return isIPv6(address) ? `${new URL(`http://[${address}]`).hostname}:${port}` : `${address}:${port}`
+}
+
+/** Without the mounts that `ip netns exec` makes, which cost more than nft. */
+function inside(argv: string[]): string[] {
+  return ['nsenter', `--net=/run/netns/${NAMESPACE}`, ...argv]
+}
+
+/** Whose datagram leaves by where it came is not to be told of a shorter way: it would miss this machine. */
+const forwarding = `cd /proc/sys/net || exit 1
+echo 1 > ipv4/ip_forward || exit 1
+[ ! -e ipv6 ] || echo 1 > ipv6/conf/all/forwarding || exit 1
+for file in ipv4/conf/*/send_redirects; do echo 0 > $file; done
+`
+const no_forwarding = `cd /proc/sys/net || exit 1
+echo 0 > ipv4/ip_forward
+[ ! -e ipv6 ] || echo 0 > ipv6/conf/all/forwarding
+`
