@@ -8,11 +8,12 @@ import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { type Agent, type Endpoint, makeAgent } from './endpoints.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import type { Log } from './log.ts'
-import { ensureNamespace, removeNamespace } from './namespace.ts'
+import { endThoseIn } from './masters.ts'
+import { ensureNamespace, namespaceNumber, removeNamespace } from './namespace.ts'
 import { Turn } from './turn.ts'
 
-/** Its folder holds `hosted.json` and what an amphora keeps in /var/lib/octavia. */
-type Hosted = HostedEntry & { agent: Agent }
+/** Its folder holds `hosted.json` and what an amphora keeps in /var/lib/octavia. `number` is that of its namespace. */
+type Hosted = HostedEntry & { agent: Agent; number: string }
 
 /** What becomes of one load balancer happens in order. After a start everything is put back; what runs is adopted. */
 export class HostedLoadBalancers {
@@ -29,7 +30,11 @@ export class HostedLoadBalancers {
     const below = new RegExp(`^${hostedPrefix(uuid)}(/.*)$`)
     this.endpoints = [
       { method: 'GET', path: /^\/info$/, answer: () => ({ status: 200, body: { name: options.name } }) },
-      { method: 'GET', path: new RegExp(`^${hostedPath}$`), answer: () => ({ status: 200, body: this.#entries() }) },
+      {
+        method: 'GET',
+        path: new RegExp(`^${hostedPath}$`),
+        answer: async () => ({ status: 200, body: await this.#entries() }),
+      },
       { method: 'PUT', path: one, answer: ([id], body) => this.#take(id!, amphoraIn(body)) },
       { method: 'DELETE', path: one, answer: ([id], body) => this.#drop(id!, amphoraIn(body)) },
       ...(['GET', 'PUT', 'POST', 'DELETE'] as const).map(method => ({
@@ -48,9 +53,9 @@ export class HostedLoadBalancers {
       folders.map(async folder => {
         const text = await readIfThere(path.join(base_path, folder, record_file)).catch(() => null)
         if (text === null) return
-        const entry = JSON.parse(text) as HostedEntry
+        const { number = null, ...entry } = JSON.parse(text) as HostedEntry & { number?: string }
         await this.#turnOf(entry.load_balancer_id)
-          .take(() => this.#begin(entry))
+          .take(() => this.#begin(entry, number))
           .catch(error => this.#options.log('a load balancer does not come back', { ...entry, error: String(error) }))
       }),
     )
@@ -62,19 +67,19 @@ export class HostedLoadBalancers {
     for (const hosted of this.#all.values()) rest(hosted)
   }
 
-  /** From now on it is that amphora. One that is here under another row stays as it is and beats for the new one. */
+  /** From now on it is that amphora. One that is here under another row stays as it is and beats for the new one; one
+   *  whose namespace was lost begins anew. */
   #take(load_balancer_id: string, amphora_id: string): Promise<Answer> {
     return this.#turnOf(load_balancer_id).take(async () => {
       const known = this.#all.get(load_balancer_id)
-      if (known?.amphora_id !== amphora_id) {
+      if (!known || known.amphora_id !== amphora_id || !(await isWhole(known))) {
         const record = path.join(this.#folderOf(load_balancer_id), record_file)
         const other = await readIfThere(record)
         if (other !== null && (JSON.parse(other) as HostedEntry).load_balancer_id !== load_balancer_id)
           throw new Refusal(409, { message: 'Conflict', details: `${record} is another load balancer's` })
         if (known) rest(known)
-        await writeWhole(record, JSON.stringify({ load_balancer_id, amphora_id }))
-        await this.#begin({ load_balancer_id, amphora_id })
-      } else await ensureNamespace(namespaceOf(load_balancer_id))
+        await this.#begin({ load_balancer_id, amphora_id }, known?.number ?? null)
+      }
       return { status: 200, body: { load_balancer_id, amphora_id } }
     })
   }
@@ -107,7 +112,8 @@ export class HostedLoadBalancers {
     return endpoint.answer(endpoint.path.exec(rest)!.slice(1), body)
   }
 
-  async #begin({ load_balancer_id, amphora_id }: HostedEntry): Promise<void> {
+  /** `former`: the number of the namespace that it had last. */
+  async #begin({ load_balancer_id, amphora_id }: HostedEntry, former: string | null): Promise<void> {
     const { settings, log } = this.#options
     const base_path = this.#folderOf(load_balancer_id)
     const own: AgentSettings = {
@@ -118,9 +124,13 @@ export class HostedLoadBalancers {
       namespace: namespaceOf(load_balancer_id),
     }
     const tell: Log = (message, fields) => log(message, { load_balancer_id, ...fields })
-    await ensureNamespace(own.namespace)
+    const namespace = namespaceOf(load_balancer_id)
+    await ensureNamespace(namespace)
+    const number = await namespaceNumber(namespace)
+    if (former !== null && former !== number) endThoseIn(former, base_path)
+    await writeWhole(path.join(base_path, record_file), JSON.stringify({ load_balancer_id, amphora_id, number }))
     const agent = await makeAgent(own, '', tell, async () => {})
-    const hosted = { load_balancer_id, amphora_id, agent }
+    const hosted = { load_balancer_id, amphora_id, agent, number }
     this.#all.set(load_balancer_id, hosted)
     await this.#restore(hosted, 0)
     await agent.listeners.resume()
@@ -135,8 +145,13 @@ export class HostedLoadBalancers {
     setTimeout(() => void this.#restore(hosted, tried + 1).catch(() => {}), again_ms).unref()
   }
 
-  #entries(): HostedEntry[] {
-    return [...this.#all.values()].map(({ load_balancer_id, amphora_id }) => ({ load_balancer_id, amphora_id }))
+  /** Those that are whole. */
+  async #entries(): Promise<HostedEntry[]> {
+    const all = [...this.#all.values()]
+    const whole = await Promise.all(all.map(isWhole))
+    return all
+      .filter((_, index) => whole[index])
+      .map(({ load_balancer_id, amphora_id }) => ({ load_balancer_id, amphora_id }))
   }
 
   #turnOf(load_balancer_id: string): Turn {
@@ -165,6 +180,11 @@ const record_file = 'hosted.json'
 const foreign = /^\/[\d.]+\/(vrrp|certificate|config)\b|\/udp_listener$/
 const again_ms = 1_000
 const most_tries = 300
+
+/** Is its namespace the one that it began in? */
+async function isWhole({ load_balancer_id, number }: Hosted): Promise<boolean> {
+  return (await namespaceNumber(namespaceOf(load_balancer_id))) === number
+}
 
 function rest({ agent }: Hosted): void {
   agent.heartbeats.end()

@@ -25,6 +25,19 @@ function isIn(pid: number, namespace: string): boolean {
   }
 }
 
+/** Ends what was started with files of this folder in the network namespace of that number: the name may be another's by
+ *  now, while processes keep the namespace, and what is plugged into it, for themselves. */
+export function endThoseIn(number: string, folder: string): void {
+  for (const entry of fs.readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry) || !read(`/proc/${entry}/cmdline`)?.includes(`${folder}/`)) continue
+    try {
+      if (String(fs.statSync(`/proc/${entry}/ns/net`).ino) === number) process.kill(Number(entry), 'SIGKILL')
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
 /** Running, and no zombie. */
 export function alive(pid: number): boolean {
   const stat = statOf(pid)

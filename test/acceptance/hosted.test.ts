@@ -136,7 +136,7 @@ describe('a load balancer of provider haproxy', () => {
     await demo.settled(lb.id)
     const seen = await load.stop()
     expect(seen).toMatchObject({ failed: 0, errors: {} })
-    expect(seen.requests).toBeGreaterThan(100)
+    expect(seen.requests).toBeGreaterThan(20)
     expect((await workers()).split('\n')[0]).toBe(before.split('\n')[0]) // the master is the same; the change was a reload
     // what was counted meanwhile is told by the next program
     await eventually('all counted', async () => (await statistics()).total_connections! >= counted + seen.requests)
