@@ -25,13 +25,14 @@ function isIn(pid: number, namespace: string): boolean {
   }
 }
 
-/** Ends what was started with files of this folder in the network namespace of that number: the name may be another's by
- *  now, while processes keep the namespace, and what is plugged into it, for themselves. */
+/** Ends what was started with files of this folder in the network namespace of that number (namespaceNumber): the name may
+ *  be another's by now, while processes keep the namespace, and what is plugged into it, for themselves. */
 export function endThoseIn(number: string, folder: string): void {
+  const [ino] = number.split('.')
   for (const entry of fs.readdirSync('/proc')) {
     if (!/^\d+$/.test(entry) || !read(`/proc/${entry}/cmdline`)?.includes(`${folder}/`)) continue
     try {
-      if (String(fs.statSync(`/proc/${entry}/ns/net`).ino) === number) process.kill(Number(entry), 'SIGKILL')
+      if (String(fs.statSync(`/proc/${entry}/ns/net`).ino) === ino) process.kill(Number(entry), 'SIGKILL')
     } catch {
       // It has just ended.
     }

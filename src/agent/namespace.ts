@@ -58,10 +58,12 @@ async function isNamespace(namespace: string): Promise<boolean> {
   return type === NSFS
 }
 
-/** Another one for each namespace that there was under that name; empty while there is none. */
+/** Another one for each namespace that there was under that name: its number, which the kernel gives out again, and when it
+ *  was made. Empty while there is none. */
 export async function namespaceNumber(namespace: string): Promise<string> {
-  const file = `/run/netns/${namespace}`
-  return (await isNamespace(namespace)) ? String((await fs.stat(file)).ino) : ''
+  if (!(await isNamespace(namespace))) return ''
+  const { ino, ctimeMs } = await fs.stat(`/run/netns/${namespace}`)
+  return `${ino}.${Math.round(ctimeMs)}`
 }
 
 /** The kernel's number of the file system that namespaces are files of. */

@@ -1,9 +1,10 @@
 /** Plugging: an interface that the cloud has put into this machine goes into the namespace and gets its addresses. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import { type Answer, Refusal } from './answer.ts'
-import { CommandFailed, succeed } from './command.ts'
+import { CommandFailed, run, succeed } from './command.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { type Addressing, parseInterfaceFile, renderInterfaceFile } from './interface-file.ts'
 import type { Log } from './log.ts'
@@ -51,8 +52,10 @@ export class Plugs {
         try {
           await ensureNamespace(this.#namespace)
           const there = await this.#bringIn(mac_address, name)
-          if (there) await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
-          else missing.push(mac_address)
+          if (there) {
+            await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
+            await this.#announce(name, mac_address)
+          } else missing.push(mac_address)
         } catch (error) {
           this.#log('an interface could not be put back', { mac_address, name, error: String(error) })
           missing.push(mac_address)
@@ -91,6 +94,7 @@ export class Plugs {
         if (arrived !== undefined) await moveIn(arrived.ifname, name, this.#namespace)
         else if (!same) await this.#clear(name)
         await this.#configure(name, addressing, keepalived_owns)
+        if (!same) await this.#announce(name, mac_address)
         if (same) throw new Refusal(409, { message: 'Interface already exists' })
         return name
       } catch (error) {
@@ -157,6 +161,17 @@ export class Plugs {
     const loopback = 'auto lo\niface lo inet loopback\n'
     const rest = `source ${path.join(this.#settings.agent_server_network_dir, '*.cfg')}\n`
     await writeWhole(path.join(folder, 'interfaces'), `${loopback}${rest}`, 0o644)
+  }
+
+  /** On a network host addresses come and go with load balancers. What an interface says when it comes up is lost (measured:
+   *  the switch does not know yet that it is there), and neighbours would go on sending to whoever had the address before.
+   *  To be given its own MAC address makes it say so again. */
+  async #announce(name: string, mac_address: string): Promise<void> {
+    if (this.#settings.namespace === undefined) return
+    const again = () => run(['ip', '-n', this.#namespace, 'link', 'set', 'dev', name, 'address', mac_address])
+    await sleep(20)
+    await again()
+    for (const wait_ms of [300, 2_000]) setTimeout(() => again().catch(() => {}), wait_ms).unref()
   }
 
   async #clear(name: string): Promise<void> {

@@ -226,6 +226,18 @@ test('the VIP can be a port of the tenant, who has it back as it was', async () 
   expect((await demo.network('DELETE', `ports/${id}`)).status).toBe(204)
 })
 
+test('an address that another load balancer had a moment ago is answered for by the one that has it now', async () => {
+  const vip_subnet_id = await demo.subnet('private-subnet')
+  for (let round = 0; round < 2; round++) {
+    const fields = { provider: 'haproxy', vip_subnet_id, vip_address: '10.0.0.252' }
+    const made = await demo.made('loadbalancers', 'loadbalancer', fields)
+    await demo.made('listeners', 'listener', { loadbalancer_id: made.id, protocol: 'HTTP', protocol_port: 80 })
+    await demo.settled(made.id)
+    expect(Object.keys(await stack.answers('http://10.0.0.252/', 1))[0]).toContain('503')
+    await demo.removed(made.id)
+  }
+})
+
 describe('providers beside each other', () => {
   test('are listed, and the other one serves as before', async () => {
     const { stdout } = await stack.tryClient('demo', 'openstack', 'loadbalancer', 'provider', 'list', '-f', 'value')
