@@ -81,6 +81,9 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
     startListener: async (id: string) => {
       listener(id).running = true
     },
+    stopListener: async (id: string) => {
+      listener(id).running = false
+    },
     reloadListener: async (id: string) => void listener(id),
     deleteListener: async (id: string) => {
       listener(id)

@@ -12,9 +12,40 @@ declare module 'fastify' {
   }
 }
 
-/** The versions of the Octavia API whose additions, as far as the resources are offered, are there: 2.1 brought the
- *  listener's timeouts, 2.5 tags, 2.6 flavors. */
-const minor_versions = [0, 1, 2, 3, 4, 5, 6]
+/** The days on which the Octavia API got its minor versions, from 2.0 on, as upstream says; clients choose what they send
+ *  by the newest. 2.29 brought vip_sg_ids; 2.30 is of SR-IOV for members' ports. */
+const minor_versions = [
+  '2016-12-11',
+  '2018-04-20',
+  '2018-07-31',
+  '2018-12-18',
+  '2018-12-19',
+  '2019-01-21',
+  '2019-01-25',
+  '2018-01-25',
+  '2019-02-12',
+  '2019-03-04',
+  '2019-03-05',
+  '2019-06-24',
+  '2019-09-11',
+  '2019-09-13',
+  '2019-11-10',
+  '2020-03-10',
+  '2020-03-15',
+  '2020-04-29',
+  '2020-04-29',
+  '2020-05-12',
+  '2020-08-02',
+  '2020-09-03',
+  '2020-09-04',
+  '2020-09-07',
+  '2020-10-15',
+  '2021-10-02',
+  '2022-08-29',
+  '2023-05-05',
+  '2023-11-08',
+  '2024-10-15',
+]
 
 export function addDiscovery(app: FastifyInstance, context: Context, speech: Speech): void {
   const open = { config: { open: true } }
@@ -45,10 +76,10 @@ export function addDiscovery(app: FastifyInstance, context: Context, speech: Spe
 
 function versions(request: FastifyRequest): unknown[] {
   const href = `${request.protocol}://${request.host || 'localhost'}/v2`
-  return minor_versions.map(minor => ({
+  return minor_versions.map((day, minor) => ({
     id: `v2.${minor}`,
-    status: minor === minor_versions.at(-1) ? 'CURRENT' : 'SUPPORTED',
-    updated: '2018-10-02T00:00:00Z',
+    status: minor === minor_versions.length - 1 ? 'CURRENT' : 'SUPPORTED',
+    updated: `${day}T00:00:00Z`,
     links: [{ rel: 'self', href }],
   }))
 }

@@ -84,6 +84,10 @@ describe('a monitor', () => {
     [{ type: 'TLS-HELLO' }, 'accepted'],
     [{ type: 'TCP', url_path: '/x' }, 'url_path is not a valid option for health monitors of type TCP'],
     [{ type: 'PING', http_method: 'GET' }, 'http_method is not a valid option for health monitors of type PING'],
+    [
+      { type: 'HTTP', expected_codes: '299-200' },
+      'Validation failure: A range of codes must begin with the lower one.',
+    ],
     [{ type: 'TCP', expected_codes: '200' }, 'expected_codes is not a valid option for health monitors of type TCP'],
     [{ domain_name: 'a.example', http_version: 1.1 }, 'accepted'],
     [

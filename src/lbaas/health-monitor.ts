@@ -121,6 +121,9 @@ export function checkMonitor(tree: Tree, row: HealthMonitor, ping_allowed: boole
     throw new Rejected('invalid_option', { value: field, option: `health monitors of type ${value}`, field })
   }
   checkProtocol(tree, row)
+  const [first, last] = row.expected_codes?.split('-') ?? []
+  if (first !== undefined && last !== undefined && first > last)
+    throw refuse('expected_codes', 'A range of codes must begin with the lower one.')
   if (row.domain_name === null) return
   if (row.http_version === null)
     throw refuse('domain_name', "'http_version' must be specified when 'domain_name' is provided.")

@@ -111,6 +111,9 @@ export function refuseUnsupported(provider: Provider, tree: Tree): void {
     if (!provider.pool_protocols.includes(protocol)) throw refuse(`pool protocol ${protocol}`)
     if (!provider.lb_algorithms.includes(lb_algorithm)) throw refuse(`lb_algorithm ${lb_algorithm}`)
   }
+  for (const { tls_versions } of [...tree.listeners, ...tree.pools])
+    if (tls_versions?.length && tls_versions.every(version => version === 'SSLv3'))
+      throw refuse('tls_versions SSLv3 alone: OpenSSL has none of it')
   for (const { type } of tree.health_monitors)
     if (!provider.monitor_types.includes(type)) throw refuse(`health monitor type ${type}`)
 }

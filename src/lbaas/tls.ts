@@ -200,7 +200,7 @@ export function completedTls<T extends Spoken>(row: T, speaks: boolean, defaults
   if (!speaks) return row
   return {
     ...row,
-    tls_ciphers: row.tls_ciphers ?? defaults.tls_ciphers,
+    tls_ciphers: row.tls_ciphers || defaults.tls_ciphers,
     tls_versions: row.tls_versions ?? [...defaults.tls_versions],
     alpn_protocols: row.alpn_protocols ?? [...defaults.alpn_protocols],
   }
@@ -251,6 +251,10 @@ function checkSpoken(
   if (tls_ciphers) {
     if (!/^[A-Za-z0-9\-+!:@=_.]+$/.test(tls_ciphers))
       throw refuse('Invalid characters in cipher string. Only alphanumeric, -, +, !, :, @, =, _, and . are allowed.')
+    if (!tls_ciphers.split(':').every(cipher => /^[!+@-]?[A-Za-z0-9]/.test(cipher)))
+      throw refuse(
+        'Invalid cipher string. Each part between colons names a cipher, with at most one of !, +, - or @ before.',
+      )
     const prohibited = tls_ciphers.split(':').filter(cipher => terms.prohibited_ciphers.includes(cipher))
     if (prohibited.length)
       throw refuse(`The following ciphers have been prohibited by an administrator: ${prohibited.join(', ')}`)

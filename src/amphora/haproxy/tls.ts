@@ -2,7 +2,6 @@
 import type { listener } from '../../lbaas/listener.ts'
 import type { pool } from '../../lbaas/pool.ts'
 import type { Rendered } from '../../lbaas/resource.ts'
-import { tls_versions } from '../../lbaas/tls.ts'
 import { word } from './language.ts'
 
 /** Names of files in the listener's folder of certificates. */
@@ -78,7 +77,7 @@ function clientCertificate(
 
 /** Ciphers of TLS 1.3 have a list of their own. */
 function spoken({ tls_ciphers, tls_versions: versions, alpn_protocols }: Spoken): string {
-  const ciphers = tls_ciphers?.split(':') ?? []
+  const ciphers = tls_ciphers?.split(':').filter(Boolean) ?? []
   const old = ciphers.filter(name => !name.startsWith('TLS_'))
   const suites = ciphers.filter(name => name.startsWith('TLS_'))
   return [
@@ -90,20 +89,21 @@ function spoken({ tls_ciphers, tls_versions: versions, alpn_protocols }: Spoken)
 }
 
 /** haproxy speaks nothing below TLS 1.2 unless `ssl-min-ver` says so, and passes over `no-…` beside that; so only versions
- *  with a gap between them are switched off one by one. */
+ *  with a gap between them are switched off one by one. OpenSSL has no SSLv3: it makes no gap. */
 function versionWords(versions: Listener['tls_versions']): string {
   if (versions === null) return ''
-  const spoken = tls_versions.filter(version => versions.includes(version))
+  const spoken = known_versions.filter(version => versions.includes(version))
   const [least, most] = [spoken[0], spoken.at(-1)]
   if (least === undefined || most === undefined) return ''
-  const between = tls_versions.slice(tls_versions.indexOf(least), tls_versions.indexOf(most) + 1)
+  const between = known_versions.slice(known_versions.indexOf(least), known_versions.indexOf(most) + 1)
   if (between.length === spoken.length) return ` ssl-min-ver ${names[least]} ssl-max-ver ${names[most]}`
-  const off = tls_versions.filter(version => !spoken.includes(version))
+  const off = known_versions.filter(version => !spoken.includes(version))
   return off.map(version => ` ${switches[version]}`).join('')
 }
 
+const known_versions = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+
 const names = {
-  SSLv3: 'SSLv3',
   TLSv1: 'TLSv1.0',
   'TLSv1.1': 'TLSv1.1',
   'TLSv1.2': 'TLSv1.2',
@@ -111,7 +111,6 @@ const names = {
 } as const
 
 const switches = {
-  SSLv3: 'no-sslv3',
   TLSv1: 'no-tlsv10',
   'TLSv1.1': 'no-tlsv11',
   'TLSv1.2': 'no-tlsv12',

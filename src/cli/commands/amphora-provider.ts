@@ -139,6 +139,7 @@ class Agents {
       uploadDatagrams: (id, document) => client.uploadDatagrams(id, document, call),
       uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
       startListener: id => client.startListener(id, call),
+      stopListener: id => client.stopListener(id, call),
       reloadListener: id => client.reloadListener(id, call),
       deleteListener: id => client.deleteListener(id, call),
       plugVip: (vip, body) => client.plugVip(vip, body, call),

@@ -43,6 +43,7 @@ export type Agent = Pick<
   | 'uploadDatagrams'
   | 'uploadTlsFile'
   | 'startListener'
+  | 'stopListener'
   | 'reloadListener'
   | 'deleteListener'
   | 'plugVip'

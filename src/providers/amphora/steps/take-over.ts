@@ -1,9 +1,10 @@
 /** A new amphora takes over the place of another: its VRRP port moves, with its id, MAC and addresses. */
+import { listenerInput } from '../../../amphora/haproxy/input.ts'
 import { CloudError } from '../../../cloud/openstack.ts'
 import { amphoraLane, amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
-import type { Tree } from '../../../lbaas/tree.ts'
+import { listenerOf, type Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 import { attach } from './ports.ts'
 import { vrrpPortBody, vrrpPortName } from './vrrp-port.ts'
@@ -44,15 +45,21 @@ export const takeOver = amphoraLane<Clients>({
   },
 })
 
-/** The last of its steps: from here on it serves in its own right. */
+/** The last of its steps: from here on it serves in its own right. A haproxy that began before it had its address has
+ *  missed its partner and would try again seconds later, when the partner may be gone with all it knows; one that begins
+ *  now learns the tables at once. */
 export const startListeners = amphoraStep<Clients>({
   title: 'start listeners',
   upstream: 'ListenersStart',
   deadline_s: 60,
   done: amphora => amphora.replaces === null,
-  ensure: async (amphora, _tree, { clients }) => {
+  ensure: async (amphora, tree, { clients }) => {
     const agent = clients.agent(amphora)
-    for (const id of Object.keys(amphora.applied)) await agent.startListener(id)
+    for (const id of Object.keys(amphora.applied)) {
+      const row = listenerOf(tree, id)
+      if (row && listenerInput(tree, row).peers) await agent.stopListener(id)
+      await agent.startListener(id)
+    }
     return { replaces: null }
   },
 })
