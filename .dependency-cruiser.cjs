@@ -7,8 +7,16 @@ const rooms = {
   amphora: [['lbaas'], 'The agent carries it: no database, no daemon.'],
   controller: [['lbaas', 'store', 'service'], 'It runs any provider and knows none.'],
   'providers/amphora': [
-    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'service/secret'],
+    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'service/secret', 'providers/shared'],
     'A step returns facts; the runner writes them. Providers never import each other.',
+  ],
+  'providers/haproxy': [
+    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'providers/shared'],
+    'A step returns facts; the runner writes them. Providers never import each other.',
+  ],
+  'providers/shared': [
+    ['lbaas', 'cloud', 'amphora', 'controller/(flow|outcome)', 'service/secret'],
+    'Steps for every provider: they know no one in particular.',
   ],
   api: [['lbaas', 'store', 'cloud', 'service'], 'It acts on nothing but the VIP port.'],
   health: [['lbaas', 'store', 'amphora/heartbeat', 'service'], 'It writes rows; the controller acts.'],

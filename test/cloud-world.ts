@@ -91,7 +91,7 @@ export class CloudWorld {
 
   clients(): Clients {
     return {
-      nova: this.#mortal({
+      nova: this.mortal({
         server: async (id: string) => this.#shown(this.servers.get(id)),
         serversNamed: async (name: string) =>
           [...this.servers.values()].filter(b => b.name === name).map(b => this.#shown(b)!),
@@ -126,7 +126,7 @@ export class CloudWorld {
           this.#change(port_id, { device_id: '', device_owner: '' })
         },
       }) as unknown as Clients['nova'],
-      neutron: this.#mortal({
+      neutron: this.mortal({
         subnet: async (id: string) => ({
           id,
           name: id,
@@ -152,7 +152,7 @@ export class CloudWorld {
           for (const g of this.groups.values()) g.security_group_rules = g.security_group_rules.filter(r => r.id !== id)
         },
       }) as unknown as Clients['neutron'],
-      glance: this.#mortal({
+      glance: this.mortal({
         imageTagged: async () => ({
           id: 'image',
           name: 'amphora',
@@ -176,11 +176,11 @@ export class CloudWorld {
         anti_affinity_policy: 'anti-affinity',
         vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
       },
-      certificates: this.#mortal({
+      certificates: this.mortal({
         read: async (ref: string) => bundleOf(ref, this.certificate),
         readAuthority: async (ref: string) => ({ certificates_pem: [`authority ${ref}`], revocations_pem: [] }),
       }) as unknown as Clients['certificates'],
-      vault: this.#mortal({
+      vault: this.mortal({
         keep: async (of: string, name: string, pem: Secret) => void this.vault.set(`${of} ${name}`, pem),
         fetch: async (of: string, name: string) => this.vault.get(`${of} ${name}`) ?? null,
         names: async () => [...this.vault.keys()].map(key => key.split(' ')[1]!),
@@ -223,11 +223,11 @@ export class CloudWorld {
       if (!found || found.dead) throw new AgentError(0, 'unavailable', 'nobody answers')
       return found
     }
-    return this.#mortal(agentCalls(box, () => [...this.ports.values()])) as unknown as Agent
+    return this.mortal(agentCalls(box, () => [...this.ports.values()])) as unknown as Agent
   }
 
   /** Every call counts; the one that the death names has its effect, or not yet, or not at all, and does not come back. */
-  #mortal<T extends Record<string, (...args: never[]) => Promise<unknown>>>(calls: T): T {
+  mortal<T extends Record<string, (...args: never[]) => Promise<unknown>>>(calls: T): T {
     const wrapped = Object.entries(calls).map(([name, call]) => [
       name,
       async (...args: never[]) => {

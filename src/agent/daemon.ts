@@ -29,7 +29,7 @@ export class Daemon {
   /** Takes over a process that runs already. From now on it is restarted when it dies. Returns whether there was one. */
   adopt(): boolean {
     this.#wanted = true
-    const pid = masterOf(this.#options.pid_file)
+    const pid = masterOf(this.#options.pid_file, this.#options.namespace)
     if (pid !== null) this.#follow(pid, null)
     return pid !== null
   }
@@ -37,9 +37,9 @@ export class Daemon {
   /** Resolves with its pid when it has been started, which does not mean that it serves. */
   async start(): Promise<number> {
     this.#wanted = true
-    await ensureNamespace()
+    await ensureNamespace(this.#options.namespace)
     fs.rmSync(this.#options.pid_file, { force: true })
-    const argv = inside(this.#options.argv())
+    const argv = inside(this.#options.argv(), this.#options.namespace)
     const output = fs.openSync(this.#options.log_file, 'a')
     const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', output, output] })
     fs.closeSync(output)
@@ -55,7 +55,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#wanted = false
     if (this.#watch !== null) clearInterval(this.#watch)
-    const pid = this.#pid ?? masterOf(this.#options.pid_file)
+    const pid = this.#pid ?? masterOf(this.#options.pid_file, this.#options.namespace)
     if (pid !== null && alive(pid)) {
       process.kill(pid, 'SIGTERM')
       await until(() => !alive(pid), STOP_MS)
@@ -129,6 +129,8 @@ export type DaemonOptions = {
   /** For the log. */
   name: string
   argv: () => string[]
+  /** Left out, it is the amphora's one. */
+  namespace?: string
   pid_file: string
   /** The program writes it itself, and does not start when it is there. */
   writes_pid_file?: boolean

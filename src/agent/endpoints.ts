@@ -54,9 +54,10 @@ export async function makeAgent(
   const listeners: Listeners = new Listeners({
     base_path: settings.base_path,
     haproxy_cmd: settings.haproxy_cmd,
+    namespace: settings.namespace,
     peer: peerName(settings.amphora_id),
     tls_files,
-    machine: thisMachine(),
+    machine: { ...thisMachine(), ...(settings.namespace ? { base_path: settings.base_path } : {}) },
     log,
     totals,
     kernel: new DatagramKernel(),
@@ -84,7 +85,7 @@ export async function makeAgent(
       topology: 'SINGLE',
       topology_status: 'OK',
       packages: {},
-      ...(await machineDetails()),
+      ...(await machineDetails(settings.namespace)),
       haproxy_count: entries.filter(each => each.status === 'ACTIVE' && each.type !== 'UDP').length,
       listeners: entries.map(each => each.uuid),
       applied,
@@ -95,7 +96,7 @@ export async function makeAgent(
   const endpoints: Endpoint[] = [
     { method: 'GET', path: at('/info'), answer: () => ({ status: 200, body: about }) },
     { method: 'GET', path: at('/details'), answer: async () => ({ status: 200, body: await details() }) },
-    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!) },
+    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!, settings.namespace) },
     { method: 'GET', path: at('/listeners'), answer: async () => ({ status: 200, body: await listeners.entries() }) },
     { method: 'GET', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.details(listener!) },
     { method: 'DELETE', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.remove(listener!) },
@@ -203,11 +204,11 @@ function usableSettings(body: Buffer, amphora_id: string): AgentSettings {
   }
 }
 
-async function interfaceOf(ip: string): Promise<Answer> {
+async function interfaceOf(ip: string, namespace = NAMESPACE): Promise<Answer> {
   if (isIP(ip) === 0) throw new Refusal(400, { message: 'Invalid IP address' })
   const canonical = (address: string) => (address.includes(':') ? new URL(`http://[${address}]`).hostname : address)
   const wanted = canonical(ip)
-  const found = (await interfacesIn(NAMESPACE)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
+  const found = (await interfacesIn(namespace)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
   if (found === undefined) throw new Refusal(404, { message: 'Error interface not found for IP address' })
   return { status: 200, body: { message: 'OK', interface: found.ifname } }
 }

@@ -5,7 +5,9 @@ import { isSection } from './configuration.ts'
 
 /** Pure. Lines keep their numbers, so that what haproxy says of them is true of what was uploaded. `warnings`: what had
  *  to give way, in plain words. */
-export function fitToMachine(text: string, machine: Machine): { text: string; warnings: string[] } {
+export function fitToMachine(uploaded: string, machine: Machine): { text: string; warnings: string[] } {
+  const { base_path } = machine
+  const text = base_path === undefined ? uploaded : uploaded.replaceAll('/var/lib/octavia/', `${base_path}/`)
   const limit = connectionsOf(machine.open_files_limit)
   const warnings: string[] = []
   const lower = (wanted: number) => {
@@ -38,6 +40,8 @@ export type Machine = {
   /** Names of /etc/passwd and /etc/group whose ids exist in this user namespace. */
   users: Set<string>
   groups: Set<string>
+  /** Where what is written for /var/lib/octavia lies on a network host. */
+  base_path?: string
 }
 
 /** Reads what fitToMachine() needs to know. */

@@ -10,6 +10,7 @@ import { heartbeatOf, type SeenListener } from './beat.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import type { Listeners } from './listeners.ts'
 import type { Log } from './log.ts'
+import { namespaceNumber } from './namespace.ts'
 import { type Counters, none } from './statistics.ts'
 import type { Totals } from './totals.ts'
 import type { Vrrp } from './vrrp.ts'
@@ -80,12 +81,12 @@ export class HeartbeatSender {
     const seen = await listeners.look(limit_ms)
     if (!seen.some(each => each.missed)) await noteAnswers()
     await totals.save().catch(error => log('counters cannot be kept', { error: String(error) }))
-    if (this.#silent) return
+    if (this.#silent || this.#ended) return
     const all = seen.map(({ id, answer, digest }): SeenListener => {
       return { id, answer, digest, totals: totals.of(id), told: this.#told.get(id) ?? none }
     })
     const { role, etag } = vrrp.details()
-    const own = { start: this.#start, boot_id: this.#boot_id, role, keepalived: etag }
+    const own = { start: this.#start, boot_id: await this.#bootId(), role, keepalived: etag }
     const message = heartbeatOf(settings.heartbeat_form, {
       id: settings.amphora_id,
       seq: this.#seq,
@@ -97,6 +98,12 @@ export class HeartbeatSender {
     const destination = settings.controllers[this.#seq % settings.controllers.length]!
     this.#seq++
     await this.#send(framed(message, settings), destination)
+  }
+
+  /** What is plugged goes with a namespace as it does with a server that boots. */
+  async #bootId(): Promise<string> {
+    const { namespace } = this.#options.settings
+    return namespace === undefined ? this.#boot_id : `${this.#boot_id}:${await namespaceNumber(namespace)}`
   }
 
   /** A datagram that is lost is nobody's fault: the next one goes elsewhere. */

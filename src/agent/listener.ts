@@ -46,6 +46,7 @@ export class Listener {
     this.socket = path.join(options.base_path, `${id}.sock`)
     this.#supervisor = new Supervisor({
       haproxy_cmd: options.haproxy_cmd,
+      namespace: options.namespace,
       config_file: this.#file('haproxy.running.cfg'),
       pid_file: this.#file(`${id}.pid`),
       log_file: this.#file('haproxy.log'),
@@ -303,6 +304,7 @@ export class Listener {
 export type ListenerOptions = {
   base_path: string
   haproxy_cmd: string
+  namespace?: string
   peer: string
   machine: Machine
   tls_files: TlsFiles

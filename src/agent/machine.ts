@@ -13,13 +13,16 @@ export async function aboutMachine(haproxy_cmd: string): Promise<Info> {
 }
 
 /** Everything of the details document that is the machine's. */
-export async function machineDetails(): Promise<Pick<Details, 'networks' | 'cpu' | 'memory' | 'disk' | 'load'>> {
-  const [networks, cpu, memory, disk, load] = await Promise.all([networksOf(), cpuOf(), memoryOf(), diskOf(), loadOf()])
+export async function machineDetails(
+  namespace = NAMESPACE,
+): Promise<Pick<Details, 'networks' | 'cpu' | 'memory' | 'disk' | 'load'>> {
+  const parts = [networksOf(namespace), cpuOf(), memoryOf(), diskOf(), loadOf()] as const
+  const [networks, cpu, memory, disk, load] = await Promise.all(parts)
   return { networks, cpu, memory, disk, load }
 }
 
-async function networksOf(): Promise<Details['networks']> {
-  const all = (await interfacesIn(NAMESPACE)).filter(each => each.ifname.startsWith('eth'))
+async function networksOf(namespace: string): Promise<Details['networks']> {
+  const all = (await interfacesIn(namespace)).filter(each => /^(eth|tap)/.test(each.ifname))
   return Object.fromEntries(
     all.map(({ ifname, stats64 }) => [
       ifname,

@@ -2,17 +2,41 @@
 import fs from 'node:fs'
 
 /** The process that leads its session and was started with this pid file, or null. Workers that outlived their master
- *  have the same command line, and lead no session. */
-export function masterOf(pid_file: string): number | null {
+ *  have the same command line, and lead no session. `namespace`: only one that is in this network namespace: hosts that
+ *  share a machine have the same names of files. */
+export function masterOf(pid_file: string, namespace?: string): number | null {
   for (const entry of fs.readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
     const argv = read(`/proc/${entry}/cmdline`)?.split('\0') ?? []
     const flag = argv.indexOf(pid_file)
     if (flag < 1 || argv[flag - 1] !== '-p') continue
     const pid = Number(entry)
+    if (namespace !== undefined && !isIn(pid, namespace)) continue
     if (alive(pid) && statOf(pid)?.session === pid) return pid
   }
   return null
+}
+
+function isIn(pid: number, namespace: string): boolean {
+  try {
+    return fs.statSync(`/proc/${pid}/ns/net`).ino === fs.statSync(`/run/netns/${namespace}`).ino
+  } catch {
+    return false
+  }
+}
+
+/** Ends what was started with files of this folder in the network namespace of that number (namespaceNumber): the name may
+ *  be another's by now, while processes keep the namespace, and what is plugged into it, for themselves. */
+export function endThoseIn(number: string, folder: string): void {
+  const [ino] = number.split('.')
+  for (const entry of fs.readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry) || !read(`/proc/${entry}/cmdline`)?.includes(`${folder}/`)) continue
+    try {
+      if (String(fs.statSync(`/proc/${entry}/ns/net`).ino) === ino) process.kill(Number(entry), 'SIGKILL')
+    } catch {
+      // It has just ended.
+    }
+  }
 }
 
 /** Running, and no zombie. */

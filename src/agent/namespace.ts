@@ -6,25 +6,34 @@ import { Turn } from './turn.ts'
 export const NAMESPACE = 'amphora-haproxy'
 
 /** Makes the namespace if it is missing (as after a reboot), with its loopback up. */
-export function ensureNamespace(): Promise<void> {
-  return making.take(make)
+export function ensureNamespace(namespace = NAMESPACE): Promise<void> {
+  return making.take(() => make(namespace))
+}
+
+/** Takes the namespace away, with the interfaces in it; it must be empty of processes. */
+export function removeNamespace(namespace: string): Promise<void> {
+  return making.take(async () => {
+    furnished.delete(namespace)
+    if (await isNamespace(namespace)) await succeed(['ip', 'netns', 'del', namespace])
+    else await fs.rm(`/run/netns/${namespace}`, { force: true })
+  })
 }
 
 const making = new Turn()
-/** Its settings are known to be made: an agent that was killed may have left a namespace without them. */
-let furnished = false
+/** Whose settings are known to be made: an agent that was killed may have left a namespace without them. */
+const furnished = new Set<string>()
 
-async function make(): Promise<void> {
-  const there = await isNamespace()
-  if (there && furnished) return
-  furnished = false
+async function make(namespace: string): Promise<void> {
+  const there = await isNamespace(namespace)
+  if (there && furnished.has(namespace)) return
+  furnished.delete(namespace)
   if (!there) {
     // An `ip netns add` that was killed leaves a plain file of that name, which the next one would stumble over.
-    await fs.rm(`/run/netns/${NAMESPACE}`, { force: true }).catch(() => {})
-    await succeed(['ip', 'netns', 'add', NAMESPACE])
+    await fs.rm(`/run/netns/${namespace}`, { force: true }).catch(() => {})
+    await succeed(['ip', 'netns', 'add', namespace])
   }
-  await succeed(inside(['sh', '-c', furnish]))
-  furnished = true
+  await succeed(inside(['sh', '-c', furnish], namespace))
+  furnished.add(namespace)
 }
 
 /** In one process, because to start one costs this program more than what it does. Settings that this kernel does not have
@@ -44,9 +53,17 @@ done
 exit 0
 `
 
-async function isNamespace(): Promise<boolean> {
-  const { type } = await fs.statfs(`/run/netns/${NAMESPACE}`).catch(() => ({ type: 0 }))
+async function isNamespace(namespace: string): Promise<boolean> {
+  const { type } = await fs.statfs(`/run/netns/${namespace}`).catch(() => ({ type: 0 }))
   return type === NSFS
+}
+
+/** Another one for each namespace that there was under that name: its number, which the kernel gives out again, and when it
+ *  was made. Empty while there is none. */
+export async function namespaceNumber(namespace: string): Promise<string> {
+  if (!(await isNamespace(namespace))) return ''
+  const { ino, ctimeMs } = await fs.stat(`/run/netns/${namespace}`)
+  return `${ino}.${Math.round(ctimeMs)}`
 }
 
 /** The kernel's number of the file system that namespaces are files of. */
@@ -69,11 +86,11 @@ export type NetworkInterface = {
 }
 
 /** Moves an interface from outside into the namespace under its new name, in one go. It arrives without addresses, down. */
-export async function moveIn(ifname: string, new_name: string): Promise<void> {
-  await succeed(['ip', 'link', 'set', 'dev', ifname, 'netns', NAMESPACE, 'name', new_name])
+export async function moveIn(ifname: string, new_name: string, namespace = NAMESPACE): Promise<void> {
+  await succeed(['ip', 'link', 'set', 'dev', ifname, 'netns', namespace, 'name', new_name])
 }
 
 /** A command line that runs inside. */
-export function inside(argv: string[]): string[] {
-  return ['ip', 'netns', 'exec', NAMESPACE, ...argv]
+export function inside(argv: string[], namespace = NAMESPACE): string[] {
+  return ['ip', 'netns', 'exec', namespace, ...argv]
 }

@@ -50,7 +50,15 @@ describe('VIP', () => {
         mtu: null,
       },
       keepalived_owns: [],
+      interface_name: null,
     })
+  })
+
+  test('names its link on a network host', () => {
+    const link = (interface_name: unknown) =>
+      readVipRequest('10.0.0.10', body({ ...good, interface_name })).interface_name
+    expect(link('tap57865deb-b8')).toBe('tap57865deb-b8')
+    for (const wrong of ['eth0', 'tap57865deb-b8\nlink', 'tap57865deb-b80', 7]) expect(() => link(wrong)).toThrow()
   })
 
   test('is keepalived’s in a pair', () => {

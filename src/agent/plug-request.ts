@@ -9,6 +9,8 @@ export type PlugRequest = {
   addressing: Addressing
   /** Addresses that keepalived puts on the interface and takes off again. */
   keepalived_owns: string[]
+  /** Of the link on a network host; null in an amphora, where the MAC address tells. */
+  interface_name: string | null
 }
 
 /** The VIP beside the amphora's own address; without the latter (a controller of Mitaka) it is the interface's own. */
@@ -32,6 +34,7 @@ export function readVipRequest(vip: string, body: Buffer): PlugRequest {
   const owned = [...(alone ? [] : [vip]), ...others.map(other => other.vip)]
   return {
     mac_address: macOf(mac_address, invalid),
+    interface_name: linkOf(request.interface_name, invalid),
     keepalived_owns: request.topology === 'ACTIVE_STANDBY' ? owned : [],
     addressing: {
       addresses,
@@ -71,7 +74,7 @@ export function readNetworkRequest(body: Buffer): PlugRequest {
     addressing.addresses.push({ address: each.ip_address, prefix_length: prefixOf(each.subnet_cidr, invalid) })
     addressing.routes.push(...routesOf(each.host_routes, invalid))
   }
-  return { mac_address, addressing, keepalived_owns: [] }
+  return { mac_address, addressing, keepalived_owns: [], interface_name: linkOf(request.interface_name, invalid) }
 }
 
 type Refuse = () => Refusal
@@ -108,6 +111,12 @@ function prefixOf(cidr: unknown, refusal: Refuse): number {
 function macOf(value: unknown, refusal: Refuse): string {
   if (typeof value !== 'string' || !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(value)) throw refusal()
   return value.toLowerCase()
+}
+
+function linkOf(value: unknown, refusal: Refuse): string | null {
+  if (value == null) return null
+  if (typeof value !== 'string' || !/^tap[0-9a-f-]{11}$/.test(value)) throw refusal()
+  return value
 }
 
 function mtuOf(value: unknown, refusal: Refuse): number | null {

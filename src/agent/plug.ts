@@ -1,9 +1,10 @@
 /** Plugging: an interface that the cloud has put into this machine goes into the namespace and gets its addresses. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import { type Answer, Refusal } from './answer.ts'
-import { CommandFailed, succeed } from './command.ts'
+import { CommandFailed, run, succeed } from './command.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { type Addressing, parseInterfaceFile, renderInterfaceFile } from './interface-file.ts'
 import type { Log } from './log.ts'
@@ -38,7 +39,7 @@ export class Plugs {
 
   /** Makes the namespace before the first call needs it. */
   prepare(): Promise<void> {
-    return this.#turn.take(ensureNamespace)
+    return this.#turn.take(() => ensureNamespace(this.#namespace))
   }
 
   /** Puts every interface that was plugged back into the namespace, and returns the MACs that this machine lacks. */
@@ -49,10 +50,12 @@ export class Plugs {
         const text = await readIfThere(this.#fileOf(name))
         if (text === null) continue
         try {
-          await ensureNamespace()
+          await ensureNamespace(this.#namespace)
           const there = await this.#bringIn(mac_address, name)
-          if (there) await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
-          else missing.push(mac_address)
+          if (there) {
+            await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
+            await this.#announce(name, mac_address)
+          } else missing.push(mac_address)
         } catch (error) {
           this.#log('an interface could not be put back', { mac_address, name, error: String(error) })
           missing.push(mac_address)
@@ -66,15 +69,17 @@ export class Plugs {
     const { mac_address, addressing, keepalived_owns } = request
     return this.#turn.take(async () => {
       try {
-        await ensureNamespace()
-        const inside = await interfacesIn(NAMESPACE)
-        const there = inside.find(each => each.address === mac_address)
+        await ensureNamespace(this.#namespace)
+        const inside = await interfacesIn(this.#namespace)
+        const isIt = this.#isIt(mac_address, request.interface_name)
+        const there = inside.find(isIt)
         const outside = there === undefined ? await interfacesIn(null) : []
-        const arrived = outside.find(each => each.address === mac_address)
+        const arrived = outside.find(isIt)
         if (there === undefined && arrived === undefined) {
           throw new Refusal(404, { details: 'No suitable network interface found' })
         }
-        const name = there?.ifname ?? (await this.#freeName(mac_address, wanted_name, inside, outside))
+        const name =
+          there?.ifname ?? request.interface_name ?? (await this.#freeName(mac_address, wanted_name, inside, outside))
         const text = renderInterfaceFile(name, addressing)
         const owned = await this.#ownedOf(mac_address)
         const same =
@@ -86,9 +91,10 @@ export class Plugs {
         await writeWhole(this.#fileOf(name), text, 0o644)
         await recordOwned(this.#owned, mac_address, keepalived_owns)
         await recordPlugged(this.#plugged, { mac_address, name })
-        if (arrived !== undefined) await moveIn(arrived.ifname, name)
-        else if (!same) await clear(name)
+        if (arrived !== undefined) await moveIn(arrived.ifname, name, this.#namespace)
+        else if (!same) await this.#clear(name)
         await this.#configure(name, addressing, keepalived_owns)
+        if (!same) await this.#announce(name, mac_address)
         if (same) throw new Refusal(409, { message: 'Interface already exists' })
         return name
       } catch (error) {
@@ -116,10 +122,11 @@ export class Plugs {
 
   /** Whether it is in the namespace afterwards. */
   async #bringIn(mac_address: string, name: string): Promise<boolean> {
-    if ((await interfacesIn(NAMESPACE)).some(each => each.address === mac_address)) return true
-    const arrived = (await interfacesIn(null)).find(each => each.address === mac_address)
+    const isIt = this.#isIt(mac_address, name)
+    if ((await interfacesIn(this.#namespace)).some(isIt)) return true
+    const arrived = (await interfacesIn(null)).find(isIt)
     if (arrived === undefined) return false
-    await moveIn(arrived.ifname, name)
+    await moveIn(arrived.ifname, name, this.#namespace)
     return true
   }
 
@@ -136,11 +143,12 @@ export class Plugs {
       ...gateways.map(gateway => `route replace ${everywhere(gateway)} via ${gateway} dev ${name} onlink`),
       ...routes.map(({ destination, nexthop }) => `route replace ${destination} via ${nexthop} dev ${name} onlink`),
     ]
-    await succeed(['ip', '-n', NAMESPACE, '-batch', '-'], { input: `${lines.join('\n')}\n` })
+    await succeed(['ip', '-n', this.#namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` })
   }
 
   /** /etc/netns/amphora-haproxy/network: what `ip netns exec` shows as /etc/network inside. */
   async #copySystemConfiguration(): Promise<void> {
+    if (this.#settings.namespace !== undefined) return // a network host's own configuration is not for its tenants
     const folder = path.dirname(this.#settings.agent_server_network_dir.replace(/\/+$/, ''))
     if ((await readIfThere(path.join(folder, 'interfaces'))) !== null) return
     // `ip netns exec` binds it over /etc/network, which has to be there.
@@ -155,9 +163,34 @@ export class Plugs {
     await writeWhole(path.join(folder, 'interfaces'), `${loopback}${rest}`, 0o644)
   }
 
+  /** On a network host addresses come and go with load balancers. What an interface says when it comes up is lost (measured:
+   *  the switch does not know yet that it is there), and neighbours would go on sending to whoever had the address before.
+   *  To be given its own MAC address makes it say so again. */
+  async #announce(name: string, mac_address: string): Promise<void> {
+    if (this.#settings.namespace === undefined) return
+    const again = () => run(['ip', '-n', this.#namespace, 'link', 'set', 'dev', name, 'address', mac_address])
+    await sleep(20)
+    await again()
+    for (const wait_ms of [300, 2_000]) setTimeout(() => again().catch(() => {}), wait_ms).unref()
+  }
+
+  async #clear(name: string): Promise<void> {
+    await succeed(['ip', '-n', this.#namespace, 'addr', 'flush', 'dev', name, 'scope', 'global'])
+  }
+
   async #ownedOf(mac_address: string): Promise<string[]> {
     const all = await readOwned(this.#owned)
     return all.filter(each => each.mac_address === mac_address).map(each => each.address)
+  }
+
+  /** On a network host links are told apart, and keep their names: a tenant could give his port another's MAC address. */
+  #isIt(mac_address: string, name: string | null): (each: NetworkInterface) => boolean {
+    if (this.#settings.namespace === undefined) return each => each.address === mac_address
+    return each => each.ifname === name
+  }
+
+  get #namespace(): string {
+    return this.#settings.namespace ?? NAMESPACE
   }
 
   get #owned(): string {
@@ -171,10 +204,6 @@ export class Plugs {
   #fileOf(name: string): string {
     return path.join(this.#settings.agent_server_network_dir, `${name}.cfg`)
   }
-}
-
-async function clear(name: string): Promise<void> {
-  await succeed(['ip', '-n', NAMESPACE, 'addr', 'flush', 'dev', name, 'scope', 'global'])
 }
 
 function everywhere(gateway: string): string {

@@ -17,6 +17,7 @@ export class Supervisor {
     const master = ['-S', `${master_socket},mode,600`]
     this.#daemon = new Daemon({
       name: 'haproxy',
+      namespace: options.namespace,
       argv: () => [haproxy_cmd, '-W', '-db', ...master, '-f', config_file, '-p', pid_file, '-L', peer],
       pid_file,
       log_file,
@@ -110,6 +111,7 @@ export class Supervisor {
 
 export type SupervisorOptions = {
   haproxy_cmd: string
+  namespace?: string
   config_file: string
   pid_file: string
   log_file: string

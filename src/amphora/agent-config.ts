@@ -58,6 +58,8 @@ export type AgentSettings = {
   /** Empty: none are sent. */
   heartbeat_key: string
   heartbeat_form: '0.5' | '1.0'
+  /** Only on a network host, which has one for each load balancer; an amphora has the one. */
+  namespace?: string
 }
 
 /** Throws when a value cannot be used. */

@@ -40,7 +40,7 @@ export class AmphoraClient {
         ca: options.ca_pem,
         cert: options.client_cert_pem,
         key: options.client_key_pem,
-        servername: options.amphora_id,
+        servername: options.server_name ?? options.amphora_id,
         timeout: options.connect_timeout_ms ?? 10_000,
       },
     })
@@ -160,6 +160,11 @@ export class AmphoraClient {
     return this.#json('PUT', paths.vrrpAction('reload'), call)
   }
 
+  /** A call of ours beside those of the described agent. */
+  own<T>(method: 'GET' | 'PUT' | 'DELETE', path: string, call: Call = {}, body?: unknown): Promise<T> {
+    return this.#json(method, path, call, body)
+  }
+
   /** Cuts the connection; calls in flight reject. */
   async close(): Promise<void> {
     await this.#connection.destroy()
@@ -194,7 +199,8 @@ export class AmphoraClient {
     if (token !== undefined) headers[TOKEN_HEADER] = `${token.load_balancer_id}:${token.value}`
     let answer: Answer
     try {
-      const response = await connection.request({ method, path, headers, body, signal })
+      const whole = `${this.#options.path_prefix ?? ''}${path}`
+      const response = await connection.request({ method, path: whole, headers, body, signal })
       answer = { status: response.statusCode, headers: response.headers, body: await response.body.text() }
     } catch (cause) {
       if (signal?.aborted) throw signal.reason
@@ -211,6 +217,10 @@ export type AmphoraClientOptions = {
   host: string
   port: number
   amphora_id: string
+  /** The name in the certificate, where it is not the amphora's: a network host's. */
+  server_name?: string
+  /** What the paths are below, where several agents are behind one address. */
+  path_prefix?: string
   /** The CA that signed the amphorae's certificates. */
   ca_pem: string
   client_cert_pem: string

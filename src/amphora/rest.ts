@@ -95,11 +95,14 @@ export type PlugVip = {
   }[]
   /** Ours: keepalived owns the VIP, so that it answers on one amphora of a pair only. */
   topology?: 'SINGLE' | 'ACTIVE_STANDBY'
+  /** Ours, for network hosts: the port's link there. MAC addresses are of tenants' choice, and repeat between networks. */
+  interface_name?: string
 }
 
 export type PlugNetwork = {
   mac_address: string
   mtu?: number
+  interface_name?: string
   fixed_ips?: { ip_address: string; subnet_cidr: string; host_routes?: Route[] }[]
 }
 

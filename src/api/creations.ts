@@ -36,7 +36,7 @@ export async function acceptLoadBalancer(
   const fields = { ...post, project_id, provider: provider.name }
   refuseWithoutVip(fields)
   const children = await completed(context, caller, project_id, others)
-  const { topology } = options
+  const topology = provider.topologies.find(one => one === options.topology) ?? provider.topologies[0]
   const root = { verb: 'create', resource: 'load_balancer', fields, topology, flavor, zone } as const
   await refuseUnknownPortParts(context, tenantOf(caller, project_id), fields)
   // Nobody gets a port made for what is refused anyway.

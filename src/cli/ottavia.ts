@@ -18,6 +18,7 @@ program
   .addOption(stateOption())
   .option('--fresh', 'forget what earlier starts left in the state folder', false)
   .option('--no-demo', 'without the two web servers and demo-lb')
+  .option('--network-hosts <n>', 'how many hosts provider haproxy has for load balancers without servers', positive, 1)
   .option('--json', 'print the result as JSON', false)
   .action(async options => {
     const { up } = await import('./commands/up.ts')
@@ -94,7 +95,7 @@ program
 
 program
   .command('serve')
-  .description('run one of the daemons: api, controller, housekeeping, or all of them')
+  .description('run one of the daemons: api, controller, health, housekeeping, or all of them; or network-host')
   .argument('<role>')
   .option('--config <file>', 'configuration in TOML (OTTAVIA_CONFIG); OTTAVIA_<SECTION>_<OPTION> wins over it')
   .action(async (role, options) => {
@@ -102,8 +103,13 @@ program
       const { pocketRole } = await import('./commands/serve-pocket.ts')
       return pocketRole()
     }
+    const config = options.config ?? process.env.OTTAVIA_CONFIG ?? null
+    if (role === 'network-host') {
+      const { networkHostRole } = await import('./commands/network-host.ts')
+      return networkHostRole(config)
+    }
     const { serve } = await import('./commands/serve.ts')
-    await serve(role, options.config ?? process.env.OTTAVIA_CONFIG ?? null)
+    await serve(role, config)
   })
 
 program

@@ -34,6 +34,8 @@ export type Port = {
   allowed_address_pairs: { ip_address: string; mac_address?: string }[]
   admin_state_up: boolean
   status: string
+  /** Where it is bound; for administrators. */
+  'binding:host_id'?: string
 }
 
 /** What a POST or PUT of a port may carry. */

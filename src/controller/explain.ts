@@ -14,7 +14,7 @@ export function explain<Clients>(tree: Tree, flows: Flow<Clients>[], journal: Jo
     ...(lb.reason ? [`  ${lb.reason}`] : []),
     ...tree.amphorae.map(
       a =>
-        `  amphora ${a.id}: ${a.status}${a.role ? ` ${a.role}` : ''}, server ${a.compute_id ?? 'none yet'}, ${a.lb_network_ip ?? 'no address yet'}`,
+        `  amphora ${a.id}: ${a.status}${a.role ? ` ${a.role}` : ''}, ${a.network_host ? `on network host ${a.network_host}` : `server ${a.compute_id ?? 'none yet'}`}, ${a.lb_network_ip ?? 'no address yet'}`,
     ),
     ...objects.map(
       o =>

@@ -1,4 +1,5 @@
-/** The amphora: a server that serves a load balancer. Its row is a table of facts, as the described system has it. */
+/** The amphora: what serves a load balancer, a server of the cloud or a namespace on a network host. Its row is a table of
+ *  facts, as the described system has it. */
 import { boolean, enumeration, fact, integer, ip, type Row, resource, string, time, uuid } from './resource.ts'
 
 const described = { state: 'fact', shown: true, null: true } as const
@@ -57,6 +58,11 @@ export const amphora = resource({
       doc: "The digest of the keepalived's input that its agent confirmed.",
     }),
     host_id: string({ ...inner, null: true, doc: 'The host of its server, as far as Nova tells them apart.' }),
+    network_host: string({
+      ...inner,
+      null: true,
+      doc: 'The network host that it is a namespace on; null for a server.',
+    }),
     replaces: uuid({ ...inner, null: true, doc: 'Whose place it is to take; null once it has.' }),
     replace: boolean({
       state: 'bookkeeping',
@@ -115,6 +121,7 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'created_at'> & Partial<Amp
     applied: {},
     vrrp_applied: null,
     host_id: null,
+    network_host: null,
     replaces: null,
     replace: false,
     config_due: false,

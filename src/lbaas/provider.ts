@@ -2,6 +2,7 @@
 import { Rejected } from './errors.ts'
 import type { HealthMonitor } from './health-monitor.ts'
 import type { Listener } from './listener.ts'
+import type { Topology } from './load-balancer.ts'
 import type { Pool } from './pool.ts'
 import type { Tree } from './tree.ts'
 
@@ -14,6 +15,8 @@ export type Provider = {
   pool_protocols: readonly Pool['protocol'][]
   lb_algorithms: readonly Pool['lb_algorithm'][]
   monitor_types: readonly HealthMonitor['type'][]
+  /** The first one is for those who want another, unless their flavor says so. */
+  topologies: readonly [Topology, ...Topology[]]
   /** The keys that profiles of flavors may have, and those that profiles of availability zones may. */
   flavor_capabilities: readonly Capability[]
   availability_zone_capabilities: readonly Capability[]
@@ -31,6 +34,7 @@ export const amphora_provider: Provider = {
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP', 'UDP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT'],
+  topologies: ['SINGLE', 'ACTIVE_STANDBY'],
   flavor_capabilities: [
     {
       name: 'loadbalancer_topology',
@@ -52,6 +56,40 @@ export const amphora_provider: Provider = {
       several: true,
     },
   ],
+}
+
+/** The other reference provider: haproxy in namespaces of network hosts, without servers and without flavors. */
+export const haproxy_provider: Provider = {
+  name: 'haproxy',
+  aliases: [],
+  description: 'haproxy in a namespace of a network host: no server of its own, and none that stands by.',
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS'],
+  pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
+  lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
+  monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
+  topologies: ['SINGLE'],
+  flavor_capabilities: [],
+  availability_zone_capabilities: [],
+}
+
+const all_providers: readonly Provider[] = [amphora_provider, haproxy_provider]
+
+/** The providers of `amphora: what it is, octavia: …, haproxy: …`: each may have its own words, and is there under the
+ *  names that are listed alone. Throws when there is none of a name. */
+export function enabledProviders(drivers: string): Provider[] {
+  const listed = drivers.split(',').flatMap((driver): [string, string][] => {
+    const [name = '', ...words] = driver.split(':')
+    return name.trim() === '' ? [] : [[name.trim(), words.join(':').trim()]]
+  })
+  const known = all_providers.flatMap(({ name, aliases }) => [name, ...aliases])
+  const unknown = listed.find(([name]) => !known.includes(name))
+  if (unknown) throw new Error(`there is no provider ${unknown[0]}; there are ${known.join(', ')}`)
+  const words = new Map(listed)
+  return all_providers.flatMap(provider => {
+    const aliases = provider.aliases.filter(alias => words.has(alias))
+    if (!words.has(provider.name) && aliases.length === 0) return []
+    return [{ ...provider, aliases, description: words.get(provider.name) || provider.description }]
+  })
 }
 
 /** The provider of that name or alias. */

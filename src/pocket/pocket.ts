@@ -56,6 +56,10 @@ export async function startPocket(options: PocketOptions): Promise<{ close: () =
   }
   await Promise.all(store.all<Network>('network').map(network => fabric.ensureNetwork(network.id)))
   for (const port of store.all<Port>('port')) if (port.device_owner === 'pocket:host') await ports.plugHost(port)
+  for (const port of store.all<Port>('port')) {
+    const host = ports.hostOf(port)
+    if (host !== null) await ports.wireHost(port, host)
+  }
   const services = await Promise.all([
     listenOn(keystone(store, catalog, shared), options.listen.identity),
     listenOn(glance(store, images_dir, endpoints.image, shared), options.listen.image),

@@ -36,6 +36,11 @@ export const declarations = {
       'queue',
       'queue accepts writes while an earlier one is applied; conflict answers 409.',
     ),
+    enabled_provider_drivers: text(
+      'amphora, octavia',
+      'Who may serve: name or name: description, comma separated; of amphora, octavia (its alias), haproxy.',
+    ),
+    default_provider_driver: text('amphora', 'Who serves where a request names nobody.'),
     allow_ping_health_monitors: flag(true, 'Whether members may be asked by an echo (type PING).'),
     allow_tls_terminated_listeners: flag(true, 'Whether listeners may terminate TLS.'),
     minimum_tls_version: choice(['', ...tls_versions], '', 'The oldest version that may be asked for; empty: any.'),
@@ -101,6 +106,21 @@ export const declarations = {
     bind_port: number(9443, 1, 65535, "The agents' port."),
     rest_request_conn_timeout: number(10, 1, 600, 'Seconds to connect to an agent.'),
     rest_request_read_timeout: number(60, 1, 3600, 'Seconds for an agent to answer.'),
+  },
+  haproxy: {
+    network_hosts: text(
+      '',
+      'The network hosts of provider haproxy, as controllers reach them: name@address, comma separated. One that is gone for good is taken out.',
+    ),
+    bind_port: number(9442, 1, 65535, "The network hosts' port."),
+    host: text('', 'Of a network host: its own name, as it stands in network_hosts and in its certificate.'),
+    bind_host: text('0.0.0.0', 'Of a network host: where it listens, on the management network.'),
+    server_cert: text(
+      '',
+      'Of a network host: file with its certificate and key, signed by [certificates] ca_certificate.',
+    ),
+    loadbalancer_state_path: text('/var/lib/octavia', 'Of a network host: where it keeps its load balancers.'),
+    haproxy_cmd: text('/usr/sbin/haproxy', 'Of a network host: the program.'),
   },
   health_manager: {
     bind_ip: text('127.0.0.1', 'Where heartbeats are received: an address inside lb-mgmt-net.'),

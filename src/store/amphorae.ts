@@ -47,6 +47,8 @@ export type Seen = {
   /** What its keepalived says that it is; null where it has none, or has not been heard yet. */
   role_now: 'MASTER' | 'BACKUP' | null
   lb_network_ip: string | null
+  /** Where it is a namespace; null: it is a server. */
+  network_host: string | null
   /** Seconds since its last heartbeat. */
   silent_s: number | null
 }
@@ -54,7 +56,7 @@ export type Seen = {
 /** All amphorae of load balancers, those of one side by side. */
 export async function seen(db: pg.Pool): Promise<Seen[]> {
   const { rows } = await db.query<Seen>(
-    `select a.id, a.load_balancer_id, a.status, a.role, h.role as role_now, a.lb_network_ip,
+    `select a.id, a.load_balancer_id, a.status, a.role, h.role as role_now, a.lb_network_ip, a.network_host,
             extract(epoch from now() - h.last_update)::float as silent_s
        from lbaas.amphora a left join lbaas.amphora_health h on h.amphora_id = a.id
       where a.load_balancer_id is not null order by a.load_balancer_id, a.created_at, a.id`,

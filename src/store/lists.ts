@@ -48,7 +48,8 @@ export function isSortable({ kind }: Field): boolean {
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
   const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
-  if (resource === 'amphora') scope.push(`o.status <> 'DELETED'`) // kept for a while, and not shown
+  // rows are kept for a while after their deletion; and what runs on a network host is no server, which this list is of
+  if (resource === 'amphora') scope.push(`o.status <> 'DELETED' and o.network_host is null`)
   const order = [
     ...query.sort,
     ...('created_at' in tables[resource].fields ? [{ column: 'created_at', descending: false }] : []),

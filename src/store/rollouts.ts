@@ -88,7 +88,7 @@ export async function standings(
             case when lb.provisioning_status = 'ERROR' or bool_or(a.status = 'ERROR')
               then coalesce(lb.reason, 'it is in ERROR') end as trouble
        from lbaas.load_balancer lb
-       join lbaas.amphora a on a.load_balancer_id = lb.id
+       join lbaas.amphora a on a.load_balancer_id = lb.id and a.network_host is null
        left join lbaas.amphora_health h on h.amphora_id = a.id
       where lb.provisioning_status <> 'PENDING_DELETE' and coalesce(lb.amp_image_tag, $1) = $1
       group by lb.id
@@ -103,11 +103,12 @@ export async function progress(pool: pg.Pool, { image_tag, id }: Rollout): Promi
   const { rows } = await pool.query<{ all: number; left: number }>(
     `select count(*)::integer as all,
             count(*) filter (where exists (
-              select from lbaas.amphora a where a.load_balancer_id = lb.id
+              select from lbaas.amphora a where a.load_balancer_id = lb.id and a.network_host is null
                  and (a.image_id is distinct from (select image_id from lbaas.rollout where id = $2) or a.replace)
             ))::integer as left
        from lbaas.load_balancer lb
-      where lb.provisioning_status <> 'PENDING_DELETE' and coalesce(lb.amp_image_tag, $1) = $1`,
+      where lb.provisioning_status <> 'PENDING_DELETE' and coalesce(lb.amp_image_tag, $1) = $1
+        and not exists (select from lbaas.amphora a where a.load_balancer_id = lb.id and a.network_host is not null)`,
     [image_tag, id],
   )
   return rows[0]!

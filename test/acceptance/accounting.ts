@@ -128,13 +128,13 @@ export function namespacesOf(stack: Stack): number {
 }
 
 /** The process id of a daemon of the stack (`ottavia serve ROLE`). */
-export function daemonOf(stack: Stack, role: 'all' | 'pocket'): number {
+export function daemonOf(stack: Stack, role: 'all' | 'pocket' | 'network-host'): number {
   const daemon = processesOf(stack).find(({ args }) => args.endsWith(`src/cli/ottavia.ts serve ${role}`))
   if (!daemon) throw new Error(`no process serves ${role}`)
   return daemon.pid
 }
 
 /** Kills a daemon of the stack as the machine would when it runs out of memory. */
-export function killDaemon(stack: Stack, role: 'all' | 'pocket'): void {
+export function killDaemon(stack: Stack, role: 'all' | 'pocket' | 'network-host'): void {
   process.kill(daemonOf(stack, role), 'SIGKILL')
 }

@@ -100,6 +100,13 @@ export class StillFabric implements Fabric {
     this.hosts.set(port.id, { netns, interface_name })
   }
 
+  async wire(netns: string, port: FabricPort): Promise<void> {
+    this.#note('wire', port.id)
+    this.#mayRefuse()
+    this.#plugged(port)
+    this.hosts.set(port.id, { netns, interface_name: `tap${port.id.slice(0, 11)}` })
+  }
+
   async running(): Promise<Set<string>> {
     return new Set(this.servers.keys())
   }

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { explain } from '../../controller/explain.ts'
 import { due } from '../../providers/amphora/flows.ts'
+import { due as dueOnHost } from '../../providers/haproxy/flows.ts'
 import * as journal from '../../store/journal.ts'
 import { readBreaker } from '../../store/silences.ts'
 import * as trees from '../../store/trees.ts'
@@ -25,7 +26,10 @@ export async function explanation(database_url: string, name: string): Promise<s
     const texts = await Promise.all(
       rows.map(async ({ id }) => {
         const tree = await trees.read(pool, id)
-        return tree ? explain(tree, due(tree), await journal.of(pool, id, 60)) : ''
+        if (!tree) return ''
+        const lines = await journal.of(pool, id, 60)
+        const hosted = tree.load_balancer.provider === 'haproxy'
+        return hosted ? explain(tree, dueOnHost(tree), lines) : explain(tree, due(tree), lines)
       }),
     )
     if (texts.length > 0) return (await stoppedReplacing(pool)) + texts.join('\n')

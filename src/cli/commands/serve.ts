@@ -10,7 +10,7 @@ import type { Provider } from '../../controller/reconcile.ts'
 import { exposeCounts } from '../../health/counts.ts'
 import { startHealth } from '../../health/health.ts'
 import { startHousekeeping } from '../../housekeeping/housekeeping.ts'
-import { amphora_provider } from '../../lbaas/provider.ts'
+import { enabledProviders, providerNamed } from '../../lbaas/provider.ts'
 import { openLog } from '../../service/log.ts'
 import { serveMetrics } from '../../service/metrics.ts'
 import { loadOptions, type Options } from '../../service/options.ts'
@@ -20,6 +20,7 @@ import { Stop } from '../../service/stop.ts'
 import { migrate } from '../../store/migrations.ts'
 import { tlsTerms } from '../tls-terms.ts'
 import { amphoraProvider } from './amphora-provider.ts'
+import { haproxyProvider } from './haproxy-provider.ts'
 
 const programs = {
   api: [api],
@@ -84,6 +85,7 @@ type Parts = {
 
 async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
   const { bind_host, bind_port, neutron_bind_host, neutron_bind_port, auth_strategy, locking } = options.api_settings
+  const providers = enabledProviders(options.api_settings.enabled_provider_drivers)
   // a socket of the host's loopback, handed in where the stack runs in a namespace of its own
   const handed = process.env.OTTAVIA_OCTAVIA_FD ? [{ fd: Number(process.env.OTTAVIA_OCTAVIA_FD) }] : []
   const running = await startApi({
@@ -95,8 +97,8 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
       auth_strategy,
       locking,
       topology: options.controller_worker.loadbalancer_topology,
-      providers: [amphora_provider],
-      default_provider: amphora_provider.name,
+      providers,
+      default_provider: providerNamed(providers, options.api_settings.default_provider_driver).name,
       quotas: {
         load_balancer: options.quotas.default_load_balancer_quota,
         listener: options.quotas.default_listener_quota,
@@ -122,13 +124,14 @@ async function api({ options, log, stop, pool, cloud }: Parts): Promise<void> {
 }
 
 async function controller({ options, log, stop, pool, cloud }: Parts): Promise<void> {
-  const provider = amphoraProvider(cloud, pool, options)
-  stop.add('the agents', () => provider.close())
+  // what is there is served, whether or not new ones may be made with its provider
+  const providers = [amphoraProvider(cloud, pool, options), haproxyProvider(cloud, pool, options)]
+  for (const provider of providers) stop.add(`the agents of ${provider.name}`, () => provider.close())
   const { max_workers, lease_s, look_again_s, late_effect_s } = options.controller_worker
   const running = startController({
     pool,
     connection: options.database.connection,
-    providers: new Map([[provider.name, provider as Provider<unknown>]]),
+    providers: new Map(providers.map(provider => [provider.name, provider as Provider<unknown>])),
     owner: `${os.hostname()}/${process.pid}`,
     max_workers,
     lease_s,

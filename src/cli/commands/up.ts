@@ -9,7 +9,7 @@ import type { InsideOptions } from '../world/inside.ts'
 import type { Status } from '../world/status.ts'
 import { listenOn, StateInUse, startWorld, type World } from '../world/world.ts'
 
-export type UpOptions = { state: string; fresh: boolean; demo: boolean; json: boolean }
+export type UpOptions = { state: string; fresh: boolean; demo: boolean; json: boolean; networkHosts: number }
 
 /** Resolves with the exit status when the stack has ended. */
 export async function up(options: UpOptions): Promise<number> {
@@ -26,7 +26,8 @@ export async function up(options: UpOptions): Promise<number> {
   const { ports, sockets } = await openPorts(state, progress)
   const names = Object.keys(ports) as (keyof Ports)[]
   const fds = Object.fromEntries(names.map((name, index) => [name, 6 + index])) as Record<keyof Ports, number>
-  const inside: InsideOptions = { state: state.dir, ports, fds, demo: options.demo }
+  const { demo, networkHosts: network_hosts } = options
+  const inside: InsideOptions = { state: state.dir, ports, fds, demo, network_hosts }
   progress.step('the outer namespace')
   let world: World
   try {

@@ -2,7 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { issueController, makeAuthority, makeKeys, serverPem, type Validity } from '../../amphora/certificates.ts'
+import {
+  issueAmphora,
+  issueController,
+  makeAuthority,
+  makeKeys,
+  serverPem,
+  type Validity,
+} from '../../amphora/certificates.ts'
 
 const ten_years_ms = 10 * 365 * 24 * 3_600_000
 
@@ -31,6 +38,19 @@ export async function ensureAuthorities(dir: string): Promise<Record<string, str
   write('client.pem', serverPem(client))
   fs.renameSync(draft, dir)
   return options
+}
+
+/** Gives a network host its certificate, signed by the authority of amphorae, and the authority of controllers. */
+export async function equipHost(dir: string, name: string, etc: string): Promise<void> {
+  fs.mkdirSync(etc, { recursive: true, mode: 0o700 })
+  const read = (file: string) => fs.readFileSync(path.join(dir, file), 'utf8')
+  fs.writeFileSync(path.join(etc, 'client-ca.pem'), read('client-ca.pem'))
+  const file = path.join(etc, 'server.pem')
+  if (fs.existsSync(file)) return
+  const authority = { certificate_pem: read('server-ca.pem'), private_key_pem: read('server-ca.key') }
+  const made = await issueAmphora(name, await makeKeys(), authority, validity(ten_years_ms))
+  fs.writeFileSync(`${file}.new`, serverPem(made), { mode: 0o600 })
+  fs.renameSync(`${file}.new`, file)
 }
 
 /** From an hour ago, for clocks that differ. */

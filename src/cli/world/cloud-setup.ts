@@ -13,6 +13,8 @@ export type PreparedCloud = {
   amphora_group_id: string
   /** The controllers' own address inside lb-mgmt-net. */
   controller_address: string
+  /** Where provider haproxy has its load balancers. */
+  network_hosts: { name: string; address: string }[]
 }
 
 /** Names of what lies in the pocket cloud from its first start. */
@@ -22,6 +24,11 @@ const controller_group = 'lb-health-mgr-sec-grp'
 
 /** Who owns amphorae: the administrators' project, as in the described system, so that `nova list` shows them to admin. */
 export const service_project = 'admin'
+
+/** How cloud and ottavia call a network host of the machine: a namespace of that name. */
+function hostName(number: number): string {
+  return `network-host-${number}`
+}
 
 export const agent_port = 9876
 export const heartbeat_port = 5555
@@ -41,7 +48,7 @@ export function session(auth_url: string, username: string, password: string, pr
 }
 
 /** Brings the groups, the controllers' port on lb-mgmt-net and the current amphora image about. Idempotent. */
-export async function prepareCloud(service: OpenStack, state: State): Promise<PreparedCloud> {
+export async function prepareCloud(service: OpenStack, state: State, hosts: number): Promise<PreparedCloud> {
   const neutron = new Neutron(service)
   const [network] = await neutron.networks({ name: management_network })
   if (!network) throw new Error(`the cloud has no network ${management_network}`)
@@ -60,8 +67,21 @@ export async function prepareCloud(service: OpenStack, state: State): Promise<Pr
     device_id: 'world',
     'binding:profile': { interface: 'o-hm0' },
   })
+  const network_hosts: PreparedCloud['network_hosts'] = []
+  for (let number = 1; number <= hosts; number++) {
+    const name = hostName(number)
+    const address = await ensureHostPort(neutron, {
+      name: `network host ${name}`,
+      network_id: network.id,
+      security_groups: [amphora_group_id], // it answers on the agents' port
+      device_owner: 'pocket:host',
+      device_id: name,
+      'binding:profile': { interface: 'eth0' },
+    })
+    network_hosts.push({ name, address })
+  }
   await ensureImage(service, state)
-  return { management_network_id: network.id, amphora_group_id, controller_address }
+  return { management_network_id: network.id, amphora_group_id, controller_address, network_hosts }
 }
 
 /** A host of ours on a network, for people and for VIPs' publication. Answers with the name of its namespace. */

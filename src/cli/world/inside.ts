@@ -12,6 +12,7 @@ import { Daemon } from './child.ts'
 import { ensureHost, openDefaultGroup, prepareCloud, service_project, session } from './cloud-setup.ts'
 import { serveControl } from './control.ts'
 import { makeDemo } from './demo.ts'
+import { makeNetworkHost } from './network-host.ts'
 import { Publication } from './publication.ts'
 import { pocketSettings, writeOptions } from './settings.ts'
 import { status } from './status.ts'
@@ -23,6 +24,8 @@ export type InsideOptions = {
   /** Which inherited descriptor is the listening socket of which port. */
   fds: Record<keyof Ports, number>
   demo: boolean
+  /** How many network hosts there are. */
+  network_hosts: number
 }
 
 const options = JSON.parse(process.env.OTTAVIA_INSIDE!) as InsideOptions
@@ -63,7 +66,7 @@ async function main(): Promise<void> {
   const service = session(auth_url, 'octavia', secrets.octavia, service_project)
   const admin = session(auth_url, 'admin', secrets.admin, 'admin')
   const demo = session(auth_url, 'demo', secrets.demo, 'demo')
-  const [cloud] = await Promise.all([prepareCloud(service, state), openDefaultGroup(demo)])
+  const [cloud] = await Promise.all([prepareCloud(service, state, options.network_hosts), openDefaultGroup(demo)])
   const [private_network] = await new Neutron(admin).networks({ name: 'private' })
   const hosts = new Map<string, Promise<string>>()
   const hostOn = (network_id: string) => {
@@ -80,7 +83,8 @@ async function main(): Promise<void> {
     OTTAVIA_CONFIG: state.path('ottavia.toml'),
     OTTAVIA_OCTAVIA_FD: '4',
   })
-  await all.started
+  const hosting = await Promise.all(cloud.network_hosts.map(({ name }) => startNetworkHost(name)))
+  await Promise.all([all.started, ...hosting.map(host => host.started)])
 
   const publication = new Publication(hostOn, rememberedPorts())
   closers.push(() => publication.close())
@@ -112,10 +116,23 @@ async function main(): Promise<void> {
   closers.push(() => clearInterval(watch))
 }
 
-function daemon(role: string, inherited: number[], env: Record<string, string>): Daemon {
-  const argv = [process.execPath, path.join(repositoryDir, 'src/cli/ottavia.ts'), 'serve', role]
-  const log_file = state.path('log', `${role === 'all' ? 'ottavia' : role}.log`)
-  const started = new Daemon({ title: role, argv, env, log_file, fds: inherited })
+async function startNetworkHost(name: string): Promise<Daemon> {
+  const { inside, end } = await makeNetworkHost(state, name)
+  closers.push(end)
+  const env = { OTTAVIA_CONFIG: '/mnt/network-host.toml', NODE_COMPILE_CACHE: '' }
+  return daemon('network-host', [], env, name, inside)
+}
+
+function daemon(
+  role: string,
+  inherited: number[],
+  env: Record<string, string>,
+  title = role === 'all' ? 'ottavia' : role,
+  inside: string[] = [],
+): Daemon {
+  const argv = [...inside, process.execPath, path.join(repositoryDir, 'src/cli/ottavia.ts'), 'serve', role]
+  const log_file = state.path('log', `${title}.log`)
+  const started = new Daemon({ title, argv, env, log_file, fds: inherited })
   closers.push(() => started.stop())
   return started
 }

@@ -22,6 +22,9 @@ export type Fabric = {
   /** Plugs a port, with its addresses, into a network namespace of the machine that is no server ("world" is the one in
    *  which the cloud itself runs): how a controller reaches lb-mgmt-net, and how a person tries things on a network. */
   plugHost: (netns: string, interface_name: string, port: FabricPort) => Promise<void>
+  /** Puts a port's link, tap<port>, into a network namespace of the machine that is a host of the network: down and without
+   *  addresses, for whoever is to have it there. It is there until it is unplugged, whatever namespace it is moved to. */
+  wire: (netns: string, port: FabricPort) => Promise<void>
   /** Ids of the servers whose first process is alive. */
   running: () => Promise<Set<string>>
   /** The last bytes of what the server wrote on its console. */

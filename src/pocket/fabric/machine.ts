@@ -4,7 +4,7 @@ import path from 'node:path'
 import { ipBatch, nftLoad, run } from './commands.ts'
 import { ensureDisk } from './disk.ts'
 import { type Fabric, FabricError, type FabricPort } from './fabric.ts'
-import { switchTables } from './filter.ts'
+import { switchTables, tapName } from './filter.ts'
 import { consoleTail, endServer, findServers, startServer } from './server.ts'
 import { linkNames, switchName, Taps } from './taps.ts'
 
@@ -109,6 +109,10 @@ export function machineFabric(options: MachineOptions): Fabric {
       }
       await plugInto(port, netns === 'world' ? String(process.pid) : netns, interface_name)
       await ipBatch(netns === 'world' ? null : netns, addressLines(interface_name, port))
+    },
+    wire: async (netns, port) => {
+      if (!netnsExists(netns)) throw new FabricError(`there is no host ${netns}`)
+      await plugInto(port, netns, tapName(port.id))
     },
     running: async () => new Set([...servers].filter(([, pid]) => alive(pid)).map(([id]) => id)),
     console: async (server_id, length_bytes) => consoleTail(options.servers_dir, server_id, length_bytes),

@@ -76,7 +76,7 @@ export class Ports {
       ...(wishes._server_id && bound(String(wishes['binding:host_id']))),
     })
     await this.#store.commit(keep('port', port))
-    const made = port.device_owner === 'pocket:host' ? await this.#plugNewHost(port) : port
+    const made = port.device_owner === 'pocket:host' ? await this.#plugNewHost(port) : await this.#wire(port)
     await this.#tellPeers(port.security_groups)
     return made
   }
@@ -103,11 +103,14 @@ export class Ports {
       }),
     })
     await this.#store.commit(keep('port', after))
+    // what a host has is taken from it before another has it: two would answer for one address
+    if (this.hostOf(port) !== null && this.hostOf(port) !== this.hostOf(after)) await this.#fabric.unplug(port.id)
+    const wired = 'binding:host_id' in wishes ? await this.#wire(after) : after
     await this.#refresh(after.id)
     const groups = new Set([...port.security_groups, ...after.security_groups])
     if (fixed_ips || 'security_groups' in wishes || 'allowed_address_pairs' in wishes)
       await this.#tellPeers([...groups])
-    return after
+    return wired
   }
 
   async delete(port: Port): Promise<void> {
@@ -169,6 +172,30 @@ export class Ports {
 
   async plugHost(port: Port): Promise<void> {
     await this.#fabric.plugHost(port.device_id, port['binding:profile'].interface ?? 'eth0', this.fabricPort(port))
+  }
+
+  /** The network host that the port is bound to: a namespace of the machine that has a port of its own; null: none. What
+   *  is a server's, or the machine's own, is bound in other ways. */
+  hostOf(port: Port): string | null {
+    const host = port['binding:host_id']
+    if (host === '' || host === 'world' || port._server_id !== null || port.device_owner === 'pocket:host') return null
+    const known = this.#store.all<Port>('port').some(p => p.device_owner === 'pocket:host' && p.device_id === host)
+    return known ? host : null
+  }
+
+  /** Brings the link of a bound port to its host, as the L2 agent there would. Again where it is missing. */
+  async wireHost(port: Port, host: string): Promise<void> {
+    await this.#fabric.wire(host, this.fabricPort(port))
+  }
+
+  async #wire(port: Port): Promise<Port> {
+    const host = this.hostOf(port)
+    if (port._server_id !== null || (host === null && port['binding:vif_type'] === 'unbound')) return port
+    if (host !== null) await this.wireHost(port, host)
+    const bound_now = host === null ? { ...unbound, 'binding:host_id': port['binding:host_id'] } : bound(host)
+    const after = changed(port, { status: host === null ? 'DOWN' : 'ACTIVE', ...bound_now })
+    await this.#store.commit(keep('port', after))
+    return after
   }
 
   /** What the machine refuses to plug is not kept: nobody would ever plug it again before the next start. */
@@ -243,7 +270,7 @@ export class Ports {
   /** Tells the fabric how the port is meant to be by now; a port without a link needs nothing. */
   async #refresh(port_id: string): Promise<void> {
     const port = this.#store.get<Port>('port', port_id)
-    if (port && (port._server_id !== null || port.device_owner === 'pocket:host'))
+    if (port && (port._server_id !== null || port.device_owner === 'pocket:host' || this.hostOf(port) !== null))
       await this.#fabric.update(this.fabricPort(port))
   }
 

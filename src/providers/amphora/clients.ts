@@ -5,10 +5,7 @@ import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
 import type { Amphora } from '../../lbaas/amphora.ts'
-import type { Secret } from '../../service/secret.ts'
-
-/** The calls of a class, without its private parts: what a test's world has to offer. */
-type Calls<T> = { [K in keyof T]: T[K] }
+import type { Calls, Vault } from '../shared/clients.ts'
 
 export type Clients = {
   nova: Calls<Nova>
@@ -31,16 +28,6 @@ export type Clients = {
    *  It is written when this resolves. */
   adoptSpare: (place: Place, not_on_hosts: (string | null)[]) => Promise<Amphora | null>
   newId: () => string
-}
-
-/** Tenants' certificates and keys, kept sealed beside the tree: neither a key manager that is away nor a secret that is
- *  gone keeps a load balancer from being served by another amphora. Names are digests of what is in the files. */
-export type Vault = {
-  keep: (load_balancer_id: string, name: string, pem: Secret) => Promise<void>
-  /** Null: it is not there. */
-  fetch: (load_balancer_id: string, name: string) => Promise<Secret | null>
-  names: (load_balancer_id: string) => Promise<string[]>
-  forget: (load_balancer_id: string, names: string[]) => Promise<void>
 }
 
 export type Agent = Pick<

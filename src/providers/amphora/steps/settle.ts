@@ -1,8 +1,7 @@
 /** The end of a flow: what was applied becomes ACTIVE, what was removed is forgotten. */
-import { listenerInput } from '../../../amphora/haproxy/input.ts'
+import { settledTree } from '../../../amphora/haproxy/settled.ts'
 import { difference, treeStep } from '../../../controller/flow.ts'
-import { settle as settled } from '../../../lbaas/provisioning.ts'
-import { childrenOf, type Tree } from '../../../lbaas/tree.ts'
+import type { Tree } from '../../../lbaas/tree.ts'
 import type { Clients } from '../clients.ts'
 import { fresh, serving } from '../serving.ts'
 
@@ -37,16 +36,8 @@ function stuck(tree: Tree): boolean {
 }
 
 function after(tree: Tree): Tree | null {
-  const refused = childrenOf(tree).filter(o => o.provisioning_status === 'ERROR')
-  const failed = new Map(refused.map(object => [object.id, object.reason ?? 'it was refused']))
-  const next = settled(tree, { generation: tree.load_balancer.generation, failed })
-  if (!next) return null
-  // what all amphorae have confirmed now: a later edit that is refused falls back to it
-  const listeners = next.listeners.map(listener => {
-    if (listener.provisioning_status !== 'ACTIVE') return listener
-    return { ...listener, serving: listenerInput(next, listener) }
-  })
+  const next = settledTree(tree)
   // why an amphora cannot be replaced is worth knowing until it has been
-  const { reason } = stuck(tree) ? tree.load_balancer : next.load_balancer
-  return { ...next, load_balancer: { ...next.load_balancer, reason }, listeners }
+  if (!next || !stuck(tree)) return next
+  return { ...next, load_balancer: { ...next.load_balancer, reason: tree.load_balancer.reason } }
 }

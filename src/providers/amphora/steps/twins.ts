@@ -3,13 +3,13 @@
 import { type StepContext, treeStep } from '../../../controller/flow.ts'
 import { Later } from '../../../controller/outcome.ts'
 import { leaving, type Tree } from '../../../lbaas/tree.ts'
+import { deleteGroup, groupName } from '../../shared/security-group.ts'
+import { vipPortName } from '../../shared/vip-port.ts'
 import type { Clients } from '../clients.ts'
 import { endServer } from './delete-server.ts'
 import { memberPortName } from './member-ports.ts'
 import { release } from './ports.ts'
-import { deleteGroup, groupName } from './security-group.ts'
 import { serverName } from './server.ts'
-import { vipPortName } from './vip-port.ts'
 import { vrrpPortName } from './vrrp-port.ts'
 
 export const twins = treeStep<Clients>({

@@ -3,9 +3,9 @@ import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import { vipAddresses } from '../../../lbaas/load-balancer.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
+import { vipPortSettings } from '../../shared/vip-port-settings.ts'
 import type { Clients } from '../clients.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
-import { vipPortSettings } from './vip-port-settings.ts'
 
 export const vrrpPort = amphoraStep<Clients>({
   title: 'attach VRRP port',

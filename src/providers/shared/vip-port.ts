@@ -1,8 +1,8 @@
 /** The VIP's port: made by the API, since a POST must answer with its address; made again, with that address, when lost. */
-import { treeStep } from '../../../controller/flow.ts'
-import type { Clients } from '../clients.ts'
+import { treeStep } from '../../controller/flow.ts'
+import type { SharedClients } from './clients.ts'
 
-export const vipPort = treeStep<Clients>({
+export const vipPort = treeStep<SharedClients>({
   title: 'VIP port',
   upstream: 'AllocateVIP',
   deadline_s: 60,
@@ -31,7 +31,7 @@ export const vipPort = treeStep<Clients>({
 })
 
 /** The VIP port goes, if it is ours: a port that the tenant brought stays. */
-export const releaseVipPort = treeStep<Clients>({
+export const releaseVipPort = treeStep<SharedClients>({
   title: 'delete VIP port',
   upstream: 'DeallocateVIP',
   deadline_s: 60,

@@ -1,18 +1,18 @@
 /** Each listener's configuration on the amphora: uploaded, asked for, then started or reloaded, as the described agent saw it. */
-import { AgentError } from '../../../amphora/agent-error.ts'
-import { digestOf } from '../../../amphora/digest.ts'
-import { filesOf, listenerInput } from '../../../amphora/haproxy/input.ts'
-import { type ListenerInput, renderListener } from '../../../amphora/haproxy/listener.ts'
-import { datagramText } from '../../../amphora/nftables/datagram-listener.ts'
-import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
-import { Permanent } from '../../../controller/outcome.ts'
-import type { Amphora, Applied } from '../../../lbaas/amphora.ts'
-import type { Tree } from '../../../lbaas/tree.ts'
-import type { Clients } from '../clients.ts'
+import { AgentError } from '../../amphora/agent-error.ts'
+import { digestOf } from '../../amphora/digest.ts'
+import { filesOf, listenerInput } from '../../amphora/haproxy/input.ts'
+import { type ListenerInput, renderListener } from '../../amphora/haproxy/listener.ts'
+import { datagramText } from '../../amphora/nftables/datagram-listener.ts'
+import { amphoraStep, type StepContext } from '../../controller/flow.ts'
+import { Permanent } from '../../controller/outcome.ts'
+import type { Amphora, Applied } from '../../lbaas/amphora.ts'
+import type { Tree } from '../../lbaas/tree.ts'
+import type { SharedClients } from './clients.ts'
 
 type Listener = Tree['listeners'][number]
 
-export const uploadListeners = amphoraStep<Clients>({
+export const uploadListeners = amphoraStep<SharedClients>({
   title: 'upload listeners',
   upstream: 'ListenersUpdate',
   deadline_s: 120,
@@ -63,7 +63,7 @@ async function uploadFiles(
   listener: Listener,
   input: ListenerInput,
   tree: Tree,
-  { clients }: StepContext<Clients>,
+  { clients }: StepContext<SharedClients>,
 ): Promise<void> {
   for (const name of filesOf(input)) {
     const pem = await clients.vault.fetch(tree.load_balancer.id, name)
@@ -79,7 +79,7 @@ async function apply(
   amphora: Amphora,
   listener: Listener,
   input: ListenerInput,
-  { clients, say, pause }: StepContext<Clients>,
+  { clients, say, pause }: StepContext<SharedClients>,
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
   const datagrams = listener.protocol === 'UDP'

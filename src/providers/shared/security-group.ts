@@ -1,13 +1,12 @@
-/** The load balancer's security group lb-<id>: what may reach the VRRP ports, which is what its listeners listen on. */
-import type { SecurityGroup, SecurityGroupRule } from '../../../cloud/neutron.ts'
-import { CloudError } from '../../../cloud/openstack.ts'
-import { type StepContext, treeStep } from '../../../controller/flow.ts'
-import { type SecurityGroupRules, vipAddresses } from '../../../lbaas/load-balancer.ts'
-import type { Tree } from '../../../lbaas/tree.ts'
-import type { Clients } from '../clients.ts'
-import { pair } from '../serving.ts'
+/** The load balancer's security group lb-<id>: what may reach the ports that its listeners listen on. */
+import type { SecurityGroup, SecurityGroupRule } from '../../cloud/neutron.ts'
+import { CloudError } from '../../cloud/openstack.ts'
+import { type StepContext, treeStep } from '../../controller/flow.ts'
+import { type SecurityGroupRules, vipAddresses } from '../../lbaas/load-balancer.ts'
+import type { Tree } from '../../lbaas/tree.ts'
+import type { SharedClients } from './clients.ts'
 
-export const securityGroup = treeStep<Clients>({
+export const securityGroup = treeStep<SharedClients>({
   title: 'security group',
   upstream: 'UpdateVIPSecurityGroup',
   deadline_s: 60,
@@ -44,7 +43,7 @@ export const securityGroup = treeStep<Clients>({
 })
 
 /** The group goes, once no port uses it any more. */
-export const releaseSecurityGroup = treeStep<Clients>({
+export const releaseSecurityGroup = treeStep<SharedClients>({
   title: 'delete security group',
   upstream: 'DeleteVIPSecurityGroup',
   deadline_s: 120,
@@ -65,8 +64,9 @@ export function openings(tree: Tree): Opening[] {
   const family = familyOf(tree.load_balancer.vip_address ?? '')
   const families = [...new Set(vipAddresses(tree.load_balancer).map(familyOf))]
   const guarded = tree.load_balancer.vip_sg_ids.length > 0 // the tenant's own groups let in whom they let in
+  const pair = tree.load_balancer.topology === 'ACTIVE_STANDBY'
   const between = (protocol: string, port: number | null): Opening[] =>
-    pair(tree) ? [{ protocol, port, ethertype: family, remote_ip_prefix: null }] : []
+    pair ? [{ protocol, port, ethertype: family, remote_ip_prefix: null }] : []
   const listened = tree.listeners
     .filter(listener => listener.provisioning_status !== 'PENDING_DELETE')
     .flatMap((listener): Opening[] => {
@@ -108,7 +108,7 @@ function isListenerRule(rule: SecurityGroupRule): boolean {
   return rule.direction === 'ingress' && ['tcp', 'udp', 'sctp'].includes(rule.protocol ?? '')
 }
 
-async function openUp({ neutron }: Clients, group: SecurityGroup, wanted: Opening[]): Promise<void> {
+async function openUp({ neutron }: SharedClients, group: SecurityGroup, wanted: Opening[]): Promise<void> {
   for (const opening of wanted) {
     if (group.security_group_rules.some(rule => opens(rule, opening))) continue
     try {
@@ -127,13 +127,13 @@ async function openUp({ neutron }: Clients, group: SecurityGroup, wanted: Openin
   }
 }
 
-async function deleteTwinGroups({ neutron }: Clients, name: string, keep_id: string): Promise<void> {
+async function deleteTwinGroups({ neutron }: SharedClients, name: string, keep_id: string): Promise<void> {
   for (const twin of await neutron.securityGroups({ name }))
     if (twin.id !== keep_id) await neutron.deleteSecurityGroup(twin.id).catch(() => {}) // in use: the removal gets it
 }
 
 /** Ports leave a group slowly in a real Neutron: in use is worth waiting for. */
-export async function deleteGroup({ clients, pause }: StepContext<Clients>, id: string): Promise<void> {
+export async function deleteGroup({ clients, pause }: StepContext<SharedClients>, id: string): Promise<void> {
   for (let failures = 0; ; failures++) {
     try {
       return await clients.neutron.deleteSecurityGroup(id)

@@ -1,19 +1,19 @@
 /** What listeners and pools refer to in the certificate store: fetched once, checked, and kept as files for amphorae. */
 import { createHash } from 'node:crypto'
-import { filesOf } from '../../../amphora/haproxy/input.ts'
-import type { ListenerInput } from '../../../amphora/haproxy/listener.ts'
-import { pemName, serverPem } from '../../../cloud/certificates/bundle.ts'
-import { CertificateError } from '../../../cloud/certificates/certificate-error.ts'
-import { CloudError } from '../../../cloud/openstack.ts'
-import { type Facts, type StepContext, treeStep } from '../../../controller/flow.ts'
-import { Permanent } from '../../../controller/outcome.ts'
-import type { TlsFiles } from '../../../lbaas/listener.ts'
-import { certificatesOf, terminates } from '../../../lbaas/tls.ts'
-import { leaving, poolsUsed, type Tree } from '../../../lbaas/tree.ts'
-import { Secret } from '../../../service/secret.ts'
-import type { Clients } from '../clients.ts'
+import { filesOf } from '../../amphora/haproxy/input.ts'
+import type { ListenerInput } from '../../amphora/haproxy/listener.ts'
+import { pemName, serverPem } from '../../cloud/certificates/bundle.ts'
+import { CertificateError } from '../../cloud/certificates/certificate-error.ts'
+import { CloudError } from '../../cloud/openstack.ts'
+import { type Facts, type StepContext, treeStep } from '../../controller/flow.ts'
+import { Permanent } from '../../controller/outcome.ts'
+import type { TlsFiles } from '../../lbaas/listener.ts'
+import { certificatesOf, terminates } from '../../lbaas/tls.ts'
+import { leaving, poolsUsed, type Tree } from '../../lbaas/tree.ts'
+import { Secret } from '../../service/secret.ts'
+import type { SharedClients } from './clients.ts'
 
-export const fetchCertificates = treeStep<Clients>({
+export const fetchCertificates = treeStep<SharedClients>({
   title: 'fetch certificates',
   upstream: 'LoadBalancerToProviderDict',
   deadline_s: 120,
@@ -103,7 +103,7 @@ async function fetched(
   ref: string,
   as: As,
   listener_id: string,
-  { clients, signal, pause, say }: StepContext<Clients>,
+  { clients, signal, pause, say }: StepContext<SharedClients>,
 ) {
   for (let failures = 1; ; failures++) {
     try {
@@ -135,7 +135,7 @@ function authorityFile(found: { certificates_pem: string[]; revocations_pem: str
 }
 
 /** Kept is what is referred to now, and what listeners fall back to. */
-async function forgetUnused(tree: Tree, facts: Facts, { clients }: StepContext<Clients>): Promise<void> {
+async function forgetUnused(tree: Tree, facts: Facts, { clients }: StepContext<SharedClients>): Promise<void> {
   const used = new Set<string>()
   for (const kind of ['listeners', 'pools'] as const)
     for (const row of tree[kind]) {

@@ -1,10 +1,10 @@
 /** Listeners that are to go, or are switched off: their processes end before anything new takes their ports. */
-import { AgentError } from '../../../amphora/agent-error.ts'
-import { amphoraStep } from '../../../controller/flow.ts'
-import type { Clients } from '../clients.ts'
+import { AgentError } from '../../amphora/agent-error.ts'
+import { amphoraStep } from '../../controller/flow.ts'
+import type { SharedClients } from './clients.ts'
 import { renderedListeners } from './upload-listeners.ts'
 
-export const dropListeners = amphoraStep<Clients>({
+export const dropListeners = amphoraStep<SharedClients>({
   title: 'stop listeners',
   upstream: 'ListenerDelete',
   deadline_s: 120,
