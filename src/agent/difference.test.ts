@@ -14,7 +14,7 @@ const member = fc.record({
   protocol_port: fc.integer({ min: 1, max: 3 }),
   weight: fc.integer({ min: 0, max: 3 }),
   backup: fc.boolean(),
-  monitor_address: fc.constantFrom(null, '10.0.0.8', '10.0.0.9'),
+  monitor_address: fc.constantFrom(null, '10.0.0.8', 'fd00::9'),
   monitor_port: fc.constantFrom(null, 81, 82),
 })
 const members: fc.Arbitrary<MemberInput[]> = fc

@@ -133,5 +133,5 @@ function argumentOf(rest: string[], word: string): string | null {
 
 /** Whether the words mean themselves on haproxy's command line, where blanks, `;` and backslashes do not. */
 function plain(...texts: string[]): boolean {
-  return texts.every(text => /^[A-Za-z0-9._:/@,=+-]+$/.test(text))
+  return texts.every(text => /^[A-Za-z0-9._:/@,=+[\]-]+$/.test(text))
 }

@@ -65,12 +65,16 @@ describe('an HTTP monitor', () => {
     expect(await sandbox.answers('http://10.0.0.10/', 6)).toEqual({ '10.0.0.11': 3, '10.0.0.13': 3 })
   })
 
-  test('may ask elsewhere, which changes at run time', async () => {
-    const elsewhere = (monitor_port: number) => [member(1, { monitor_address: '10.0.0.12', monitor_port })]
+  test.each(['10.0.0.12', 'fd00::11'])('may ask elsewhere, at %s, which changes at run time', async monitor_address => {
+    await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'addr', 'replace', 'fd00::5/64', 'dev', 'eth1', 'nodad'])
+    const elsewhere = (monitor_port: number) => [member(1, { monitor_address, monitor_port })]
     await apply(elsewhere(81), http)
     await become({ 'member-1': 'DOWN' })
     expect(await apply(elsewhere(80), http)).toBe('runtime')
     await become({ 'member-1': 'UP' })
+    const moved = [member(1, { monitor_address: monitor_address.replace(/.$/, '9'), monitor_port: 80 })]
+    expect(await apply(moved, http)).toBe('runtime')
+    await become({ 'member-1': 'DOWN' })
   })
 
   test('expects the codes that it is told', async () => {
@@ -100,7 +104,7 @@ describe('other monitors', () => {
   test('PING, as the user that haproxy runs as, in both families', async () => {
     const nobody = member(3, { address: '10.0.0.99' })
     await apply([member(1), member(2, { address: 'fd00::11' }), nobody], { type: 'PING', timeout: 3, delay: 3 })
-    await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'addr', 'add', 'fd00::5/64', 'dev', 'eth1', 'nodad'])
+    await sandbox.exec(['ip', '-n', 'amphora-haproxy', 'addr', 'replace', 'fd00::5/64', 'dev', 'eth1', 'nodad'])
     await become({ 'member-1': 'UP', 'member-2': 'UP', 'member-3': 'DOWN' })
     const lighter = [member(1, { weight: 2 }), member(2, { address: 'fd00::11' }), nobody]
     expect(await apply(lighter, { type: 'PING', timeout: 3, delay: 3 })).toBe('runtime')

@@ -161,11 +161,12 @@ function state(address: string, port: string, weight: number, disabled: boolean,
 type Place = { address: string; port: string }
 
 /** As `show servers state` tells it: nothing where it is the server's own. */
-function checkPlace({ rest }: Server): Place {
+export function checkPlace({ rest }: Server): Place {
   const of = (word: string) => (rest.includes(word) ? rest[rest.indexOf(word) + 1] : undefined)
   return { address: of('addr') ?? '-', port: of('port') ?? '0' }
 }
 
-function canonical(address: string): string {
+export function canonical(bare_or_in_brackets: string): string {
+  const address = bare_or_in_brackets.replace(/^\[(.*)\]$/, '$1')
   return net.isIPv6(address) ? new net.SocketAddress({ address, family: 'ipv6' }).address : address
 }

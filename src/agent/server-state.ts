@@ -1,9 +1,11 @@
 /** What monitors had found out about servers, carried over a reload: otherwise every DOWN server would be UP again. */
 import type { Configuration, Server } from './configuration.ts'
+import { canonical, checkPlace } from './runtime.ts'
 
 /** The text of `server-state-file` for the next worker, of what the present one says to `show servers state`. Only health
- *  is carried: haproxy would also take weights, addresses and maintenance from it, over the configuration's (measured with
- *  2.6: a server that had been disabled on the socket stayed so). */
+ *  is carried, of servers that are asked where they were: haproxy would also take weights, addresses (its own and the
+ *  monitor's) and maintenance from it, over the configuration's (measured with 2.6: a server that had been disabled on the
+ *  socket stayed so). */
 export function serverStates(said: string, wanted: Configuration): string {
   const [version = '', header = '', ...lines] = said.split('\n')
   const columns = header.replace(/^# /, '').split(' ')
@@ -17,7 +19,12 @@ export function serverStates(said: string, wanted: Configuration): string {
     const of = (column: string) => values[at(column)] ?? ''
     const server = servers.get(`${of('be_name')}/${of('srv_name')}`)
     if (server === undefined || server.disabled || !server.rest.includes('check')) return []
-    const same = of('srv_addr') === server.address && of('srv_port') === server.port
+    const asked = checkPlace(server)
+    const same =
+      of('srv_addr') === server.address &&
+      of('srv_port') === server.port &&
+      canonical(of('srv_check_addr')) === canonical(asked.address) &&
+      of('srv_check_port') === asked.port
     if (!same || of('srv_admin_state') !== '0') return []
     for (const column of ['srv_uweight', 'srv_iweight']) values[at(column)] = String(server.weight)
     return [values.join(' ')]

@@ -121,7 +121,11 @@ export const cases: Record<string, ListenerInput> = {
     {},
     {
       ...monitor('HTTP'),
-      members: [member(1, { monitor_address: '10.0.9.1', monitor_port: 8080 }), member(2, { monitor_port: 8081 })],
+      members: [
+        member(1, { monitor_address: '10.0.9.1', monitor_port: 8080 }),
+        member(2, { monitor_port: 8081 }),
+        member(3, { monitor_address: 'fd00::12' }),
+      ],
     },
   ),
   'peers-source-ip': { ...input({}, pool({ session_persistence: { type: 'SOURCE_IP', cookie_name: null } })), peers },

@@ -1,5 +1,5 @@
 /** A health monitor in haproxy's words: how members are asked, and for how long an answer is waited for. */
-import { isIP } from 'node:net'
+import { isIPv6 } from 'node:net'
 import type { healthMonitor } from '../../lbaas/health-monitor.ts'
 import type { Rendered } from '../../lbaas/resource.ts'
 import { word } from './language.ts'
@@ -82,6 +82,7 @@ function seconds(value: number): string {
   return `${Math.max(1, value)}s`
 }
 
+/** `addr` takes what follows the last colon for a port, unless there are brackets. */
 function place(address: string): string {
-  return isIP(address) === 0 ? word(address) : address
+  return isIPv6(address) ? `[${address}]` : word(address)
 }
