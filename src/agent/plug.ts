@@ -163,11 +163,10 @@ export class Plugs {
     await writeWhole(path.join(folder, 'interfaces'), `${loopback}${rest}`, 0o644)
   }
 
-  /** On a network host addresses come and go with load balancers. What an interface says when it comes up is lost (measured:
-   *  the switch does not know yet that it is there), and neighbours would go on sending to whoever had the address before.
-   *  To be given its own MAC address makes it say so again. */
+  /** Addresses come and go with load balancers. What an interface says when it comes up may be lost (measured: the switch
+   *  does not know yet that it is there), and neighbours would go on sending to whoever had the address before. To be given
+   *  its own MAC address makes it say so again. */
   async #announce(name: string, mac_address: string): Promise<void> {
-    if (this.#settings.namespace === undefined) return
     const again = () => run(['ip', '-n', this.#namespace, 'link', 'set', 'dev', name, 'address', mac_address])
     await sleep(20)
     await again()

@@ -41,8 +41,10 @@ export class SandboxPair {
     await this.first.close()
   }
 
-  /** The cable vanishes with the namespace that it is in. */
+  /** The former cable vanishes with the namespace that it is in, a while after that was deleted. */
   async plugCable(n: number): Promise<void> {
+    const links = () => this.first.exec(['ip', '-n', 'lan', 'link'])
+    await until(async () => !new RegExp(`\\bto-${n}@`).test(await links()), 'the former cable to go')
     const cable = ['type', 'veth', 'peer', `to-${n}`, 'netns', 'lan']
     await this.machines[n]!.exec(['ip', 'link', 'add', 'eth7', 'address', MACS[n]!, ...cable])
     await this.#lan([`link set to-${n} master vips up`])
