@@ -1,6 +1,7 @@
 /** How many requests a second one API process answers, and how long each takes: a list of 100 load balancers, one of them,
- *  its tree of statuses, and a create (accepted and committed). Run: `npm run bench:api` (SECONDS=5 ROUNDS=3). PostgreSQL is
- *  real; nobody is asked who the caller is. The API, PostgreSQL and the clients share the machine. */
+ *  its tree of statuses, and the create of a pool (accepted and committed), of each load balancer in turn. Run:
+ *  `npm run bench:api` (SECONDS=5 ROUNDS=3). PostgreSQL is real; nobody is asked who the caller is. The API, PostgreSQL and
+ *  the clients share the machine. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
@@ -42,7 +43,10 @@ async function bench(): Promise<void> {
     let name = 0
     const pool = () =>
       JSON.stringify({
-        pool: { name: `${name++}`, loadbalancer_id: one, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
+        pool: {
+          ...{ name: `${name++}`, loadbalancer_id: ids[name % ids.length] },
+          ...{ protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
+        },
       })
     const calls: Record<string, () => Asked> = {
       'list of 100': () => ({ method: 'GET', path: '/v2.0/lbaas/loadbalancers' }),
