@@ -1,8 +1,10 @@
 /** Load balancers without servers: haproxy in a namespace of the network host, with genuine clients and real traffic. */
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { OpenSsl } from '../openssl.ts'
 import { account, daemonOf, killDaemon, recordedAccount } from './accounting.ts'
 import { Api, type Made } from './api.ts'
+import { curl } from './echo.ts'
 import { startLoad } from './load.ts'
 import { eventually, Stack } from './stack.ts'
 
@@ -236,6 +238,37 @@ test('an address that another load balancer had a moment ago is answered for by 
     expect(Object.keys(await stack.answers('http://10.0.0.252/', 1))[0]).toContain('503')
     await demo.removed(made.id)
   }
+})
+
+test('TLS, L7 policies and a VIP of the other family are served there too', async () => {
+  const openssl = new OpenSsl()
+  const subnet_id = await demo.subnet('private-subnet')
+  const path_is_forbidden = { type: 'PATH', compare_type: 'STARTS_WITH', value: '/forbidden' }
+  const made = (await demo.made('loadbalancers', 'loadbalancer', {
+    ...{ name: 'hosted-tls', provider: 'haproxy', vip_subnet_id: subnet_id },
+    additional_vips: [{ subnet_id: await demo.subnet('ipv6-private-subnet') }],
+    listeners: [
+      {
+        ...{ name: 'tls', protocol: 'TERMINATED_HTTPS', protocol_port: 443 },
+        default_tls_container_ref: await demo.certificate(openssl.certificate('/CN=hosted.example')),
+        l7policies: [{ action: 'REJECT', rules: [path_is_forbidden] }],
+        default_pool: {
+          ...{ name: 'behind-tls', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
+          members: web.map(address => ({ address, protocol_port: 80, subnet_id })),
+        },
+      },
+    ],
+  })) as Made & { additional_vips: { ip_address: string }[] }
+  await demo.settled(made.id)
+  for (const vip of [made.vip_address, `[${made.additional_vips[0]!.ip_address}]`]) {
+    const answer = (await curl(stack, `https://${vip}/`)).status
+    expect([vip, answer, (await curl(stack, `https://${vip}/forbidden/x`)).status]).toEqual([vip, 200, 403])
+  }
+  const own = `/var/lib/octavia/${made.id.slice(0, 18)}`
+  const modes = await host(`find ${own}/certs -name "*.pem" -exec stat -c %a {} +`)
+  expect(modes.split('\n')).toEqual(['600'])
+  await demo.removed(made.id)
+  openssl.remove()
 })
 
 describe('providers beside each other', () => {
