@@ -263,13 +263,15 @@ export class DatagramListener {
 
   #watch(document: Document): void {
     const health = this.#health
-    this.#options.prober.watch(this.id, health.ordersFor(document), (member_id, word) => {
+    this.#options.prober.watch(this.id, health.ordersFor(document), (member_id, word, meant) => {
       if (health.agrees(member_id, word)) health.note(member_id, word)
-      else this.#turn.take(() => this.#follow(member_id, word)).catch(error => this.#complain(error))
+      else this.#turn.take(() => this.#follow(member_id, word, meant)).catch(error => this.#complain(error))
     })
   }
 
-  async #follow(member_id: string, word: string): Promise<void> {
+  /** While it waited for its turn the member may have come to be asked otherwise, or to answer otherwise. */
+  async #follow(member_id: string, word: string, meant: () => boolean): Promise<void> {
+    if (!meant()) return
     const [running, kept] = [this.#running, await this.#kept()]
     if (running === null || kept === null || !this.#health.expects(member_id)) return
     this.#options.log('a member changes', { listener: this.id, member: member_id, word })

@@ -11,8 +11,9 @@ export async function probeMembers(): Promise<void> {
     const former = all.get(listener_id) ?? new Map<string, Watch>()
     const next = new Map<string, Watch>()
     for (const order of orders) {
-      const key = JSON.stringify({ ...order, down: null })
-      const report = (word: string) => write({ listener_id, member_id: order.member_id, word })
+      const { member_id, since } = order
+      const key = `${member_id} ${since}`
+      const report = (word: string) => write({ listener_id, member_id, since, word })
       next.set(key, former.get(key) ?? new Watch(order, report))
     }
     for (const [key, watch] of former) if (!next.has(key)) watch.end()
@@ -23,10 +24,12 @@ export async function probeMembers(): Promise<void> {
 
 export const PROBE_MODE = 'probe-members'
 
+/** `since`: the number of the orders with which it began to be asked so. */
+export type Order = CheckOrder & { since: number }
 /** All that is to be asked for a listener from now on. */
-export type Orders = { listener_id: string; orders: CheckOrder[] }
+export type Orders = { listener_id: string; orders: Order[] }
 /** What one member has come to be: "UP", "DOWN", or on the way "UP 1/3", "DOWN 1/2", as haproxy says it. */
-export type Finding = { listener_id: string; member_id: string; word: string }
+export type Finding = { listener_id: string; member_id: string; since: number; word: string }
 
 function write(finding: Finding): void {
   process.stdout.write(`${JSON.stringify(finding)}\n`)

@@ -1,15 +1,17 @@
 /** The agent's side of its process inside the namespace: there while a UDP listener has a monitor, and only then. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { isDeepStrictEqual } from 'node:util'
 import type { CheckOrder } from './checks.ts'
 import type { Log } from './log.ts'
 import { ensureNamespace, inside } from './namespace.ts'
-import { type Finding, type Orders, PROBE_MODE } from './probe.ts'
+import { type Finding, type Order, type Orders, PROBE_MODE } from './probe.ts'
 
 export class Prober {
   readonly #agent: string[]
   readonly #log: Log
-  readonly #wanted = new Map<string, { orders: CheckOrder[]; report: Report }>()
+  readonly #wanted = new Map<string, { orders: Order[]; report: Report }>()
+  #since = 0
   #child: ChildProcess | null = null
   #starting = false
   #ended = false
@@ -21,7 +23,8 @@ export class Prober {
   }
 
   /** From now on these are asked for the listener, and no others. Words are reported when they change. */
-  watch(listener_id: string, orders: CheckOrder[], report: Report): void {
+  watch(listener_id: string, asked: CheckOrder[], report: Report): void {
+    const orders = continued(this.#wanted.get(listener_id)?.orders ?? [], asked, ++this.#since)
     if (orders.length > 0) this.#wanted.set(listener_id, { orders, report })
     else if (!this.#wanted.delete(listener_id)) return
     if (this.#wanted.size === 0) this.#child?.stdin?.end()
@@ -59,17 +62,30 @@ export class Prober {
     this.#child?.stdin?.write(`${JSON.stringify(orders)}\n`)
   }
 
-  /** A finding about who is asked no more has come late. */
-  #hear({ listener_id, member_id, word }: Finding): void {
-    const wanted = this.#wanted.get(listener_id)
-    const order = wanted?.orders.find(each => each.member_id === member_id)
-    if (wanted === undefined || order === undefined) return
+  #hear({ listener_id, member_id, since, word }: Finding): void {
+    const order = () =>
+      this.#wanted.get(listener_id)?.orders.find(each => each.member_id === member_id && each.since === since)
+    const heard = order()
+    if (heard === undefined) return // who is asked no more, or otherwise by now
     // what a next process has to begin with
-    order.down = word.startsWith('DOWN')
-    wanted.report(member_id, word)
+    const down = word.startsWith('DOWN')
+    heard.down = down
+    this.#wanted.get(listener_id)!.report(member_id, word, () => order()?.down === down)
   }
 }
 
-type Report = (member_id: string, word: string) => void
+/** What is asked as it was goes on, with what was found out; the rest begins with what the caller knows. Whoever began
+ *  anew reports differences from that alone, so what was said before it must not be taken for its word. */
+export function continued(former: Order[], asked: CheckOrder[], since: number): Order[] {
+  return asked.map(order => {
+    const same = former.find(each =>
+      isDeepStrictEqual({ ...each, down: null }, { ...order, down: null, since: each.since }),
+    )
+    return same ?? { ...order, since }
+  })
+}
+
+/** `meant`: whether it is still asked as it was when that was found out, and nothing else was found out since. */
+type Report = (member_id: string, word: string, meant: () => boolean) => void
 
 const AGAIN_MS = 500
