@@ -242,14 +242,14 @@ describe('death', () => {
 
   test('of a haproxy that the agent did not start itself: it is started again too', async () => {
     const before = haproxies()
-    await sandbox.exec(['sh', '-c', 'kill -9 "$@" || true', 'sh', ...before.map(String)]) // one may end with the other
+    await sandbox.killAll(before)
     await until(async () => haproxies().length >= 2 && (await sandbox.curl(url)).code === 0, 'haproxy to come back')
   })
 
   test('of the whole machine: interfaces and listeners come back', async () => {
     expect(await apply(cfg([member(1), member(4, { address: '10.1.0.11' })]))).toBe('runtime')
     await sandbox.killAgent()
-    await sandbox.exec(['sh', '-c', 'kill -9 "$@" || true', 'sh', ...haproxies().map(String)])
+    await sandbox.killAll(haproxies())
     await until(() => haproxies().length === 0, 'haproxy to end')
     await sandbox.exec(['ip', 'netns', 'delete', 'amphora-haproxy'])
     await until(async () => !(await sandbox.exec(['ip', '-n', 'lan', 'link'])).includes('to-vip'), 'the cables to go')

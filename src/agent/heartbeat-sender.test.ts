@@ -236,7 +236,7 @@ test('who cannot hold the VIP because keepalived is dead is silent', async () =>
   await until(() => last().ottavia?.keepalived === keepalived, 'its digest')
   const program = (await sandbox.exec(['sh', '-c', 'realpath $(command -v keepalived)'])).trim()
   await sandbox.exec(['mount', '--bind', '/bin/false', program])
-  await sandbox.exec(['kill', '-9', ...sandbox.pidsOf('octavia-keepalived.pid').map(String)])
+  await sandbox.killAll(sandbox.pidsOf('octavia-keepalived.pid'))
   const quiet = async () => {
     const count = heard().length
     await new Promise(resolve => setTimeout(resolve, 1_000))

@@ -105,6 +105,11 @@ export class Sandbox {
     return succeed(this.inside(argv))
   }
 
+  /** At once; one of them may have ended with another. */
+  async killAll(pids: number[]): Promise<void> {
+    await succeed(this.inside(['sh', '-c', 'kill -9 "$@" || true', 'sh', ...pids.map(String)]))
+  }
+
   /** One request from the network, with the answer's text. */
   curl(url: string, ...more: string[]): Promise<Outcome> {
     return run(this.inside(['ip', 'netns', 'exec', 'lan', 'curl', '-sS', '--max-time', '5', ...more, url]))

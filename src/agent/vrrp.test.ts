@@ -120,7 +120,7 @@ describe('the VIP', () => {
     const running = `/var/lib/octavia/${L1}/haproxy.running.cfg`
     // It dies again whenever it is started.
     await pair.first.exec(['mv', running, `${running}.away`])
-    await pair.first.exec(['kill', '-9', ...pair.first.pidsOf(running).map(String)])
+    await pair.first.killAll(pair.first.pidsOf(running))
     await pair.awaitHolder(1)
     await answers()
     expect(pair.first.read(`${folder}/haproxy_down`)).toBe('1\n')
@@ -174,7 +174,7 @@ describe('the VIP', () => {
   test('a keepalived that is killed comes back, and never do both have the VIP for long', async () => {
     const before = pair.first.pidsOf('octavia-keepalived.pid')
     expect(before).toHaveLength(2)
-    await pair.first.exec(['kill', '-9', ...before.map(String)])
+    await pair.first.killAll(before)
     await until(() => pair.first.pidsOf('octavia-keepalived.pid').some(pid => !before.includes(pid)), 'keepalived')
     await until(async () => (await pair.holders()).length === 1, 'one to have the VIP')
     await answers()
@@ -248,7 +248,7 @@ describe('the VIP', () => {
     expect(await pair.holders()).toEqual([n])
     const running = `/var/lib/octavia/${L1}/haproxy.running.cfg`
     await pair.machines[n!]!.exec(['mv', running, `${running}.away`])
-    await pair.machines[n!]!.exec(['kill', '-9', ...pair.machines[n!]!.pidsOf(running).map(String)])
+    await pair.machines[n!]!.killAll(pair.machines[n!]!.pidsOf(running))
     await pair.awaitHolder(1 - n!)
     await pair.machines[n!]!.exec(['mv', `${running}.away`, running])
     await until(async () => (await vrrpOf(n!))?.role === 'BACKUP', 'it to stand by')
@@ -261,7 +261,7 @@ describe('the VIP', () => {
     const machine = pair.machines[n!]!
     await machine.killAgent()
     const all = [...machine.pidsOf('octavia-keepalived.pid'), ...machine.pidsOf('haproxy.running.cfg')]
-    await machine.exec(['kill', '-9', ...all.map(String)])
+    await machine.killAll(all)
     await machine.exec(['ip', 'netns', 'delete', 'amphora-haproxy'])
     await pair.awaitHolder(1 - n!)
     await pair.plugCable(n!)
