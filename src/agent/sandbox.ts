@@ -85,13 +85,12 @@ export class Sandbox {
     fs.rmSync(this.folder, { recursive: true })
   }
 
-  /** Ends everything inside at once. */
+  /** Ends everything inside. */
   async kill(): Promise<void> {
     const world = this.#world
     if (world === null || world.exitCode !== null || world.signalCode !== null) return
     const gone = new Promise(resolve => world.once('exit', resolve))
-    world.kill('SIGKILL')
-    // nsenter takes nobody with it.
+    world.kill('SIGKILL') // nsenter takes nobody with it
     if (this.#beside !== null) process.kill(this.first_pid, 'SIGKILL')
     await gone
   }
@@ -106,8 +105,8 @@ export class Sandbox {
   }
 
   /** At once; one of them may have ended with another. */
-  async killAll(pids: number[]): Promise<void> {
-    await succeed(this.inside(['sh', '-c', 'kill -9 "$@" || true', 'sh', ...pids.map(String)]))
+  killAll(pids: number[]): Promise<Outcome> {
+    return run(this.inside(['kill', '-9', ...pids.map(String)]))
   }
 
   /** One request from the network, with the answer's text. */
@@ -188,10 +187,9 @@ export class Sandbox {
     fs.closeSync(log)
   }
 
-  /** Ends the agent without warning. */
+  /** Ends the agent without warning. What it has started ends by itself. */
   async killAgent(): Promise<void> {
-    // what it has started ends by itself, perhaps before its turn comes
-    for (const pid of this.pidsOf('agent.mjs')) await run(this.inside(['kill', '-9', String(pid)]))
+    await this.killAll(this.pidsOf('agent.mjs'))
     await until(() => this.pidsOf('agent.mjs').length === 0, 'the agent to end')
   }
 
