@@ -64,6 +64,8 @@ test('VIPs of both families move together, and persistence by cookie and by sour
   expect(before).toMatchObject({ a: Array(4).fill('a'), b: Array(4).fill('b') })
   expect([new Set(before.four).size, new Set(before.six).size]).toEqual([1, 1])
 
+  // two haproxies that began in the same moment have missed each other, and try again after five to eight seconds
+  await new Promise(resolve => setTimeout(resolve, 10_000))
   await (await Inside.of(stack, lb.id, 'MASTER')).end('everything')
   await eventually('the other one answers on both', async () => {
     const all = await Promise.all([curl(stack, `${four}/`), curl(stack, `${six}/`)])
