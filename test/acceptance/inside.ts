@@ -84,7 +84,8 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
   }
 
   async #signal(signal: string, pattern: string): Promise<void> {
-    await this.#processes(pattern, `kill -${signal} $pids`)
+    // one of them may have ended with another
+    await this.#processes(pattern, `[ -n "$pids" ] && { kill -${signal} $pids || true; }`)
   }
 
   /** Runs the script with the server's processes whose command line has the pattern; its first process comes last. */
