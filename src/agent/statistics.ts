@@ -1,6 +1,5 @@
 /** haproxy's statistics: what it counted, and the states of pools and members. */
-import type { PoolStatus } from '../amphora/rest.ts'
-import { METRICS_BACKEND } from '../amphora/rest.ts'
+import { METRICS_BACKEND, type PoolStatus } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
 
 /** All backends with their servers. What is neither UP nor unchecked is DOWN, as the 0.5 contract has it. */

@@ -52,9 +52,8 @@ async function rowAfter(
   { load_balancer_id }: { load_balancer_id: string },
   { resource, id, fields }: Extract<Intent, { verb: 'update' }>,
 ): Promise<Record<string, unknown>> {
-  const named = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'revocations')
-  const authority = Object.keys(fields).some(name => tables[resource].fields[name]?.options.of === 'authority')
-  const tree = named || authority ? await trees.read(pool, load_balancer_id) : null
+  const of = Object.keys(fields).map(name => tables[resource].fields[name]?.options.of)
+  const tree = of.includes('revocations') || of.includes('authority') ? await trees.read(pool, load_balancer_id) : null
   return { ...(tree && resource !== 'load_balancer' ? childOf(tree, resource, id) : {}), ...fields }
 }
 

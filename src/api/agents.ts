@@ -53,13 +53,13 @@ export function addAgents(app: FastifyInstance, context: Context, speech: Speech
 
 type Shown = Record<string, unknown>
 
-function shown({ id, zone, created_at, last_update, alive }: HostingAgent): Shown {
+function shown({ id, network_host, zone, created_at, last_update, alive }: HostingAgent): Shown {
   return {
     id,
     agent_type: 'Loadbalancerv2 agent',
     binary: 'amphora-agent',
     topic: 'n-lbaasv2_agent',
-    host: `amphora-${id}`,
+    host: network_host ?? `amphora-${id}`,
     availability_zone: zone,
     admin_state_up: true,
     alive,
@@ -67,7 +67,7 @@ function shown({ id, zone, created_at, last_update, alive }: HostingAgent): Show
     started_at: instant(created_at),
     heartbeat_timestamp: instant(last_update),
     description: null,
-    configurations: { device_drivers: ['octavia'], instances: 1 },
+    configurations: { device_drivers: [network_host === null ? 'octavia' : 'haproxy_ns'], instances: 1 },
   }
 }
 

@@ -20,8 +20,8 @@ export async function checkCertificates(
 ): Promise<void> {
   for (const [name, field] of Object.entries(tables[resource].fields)) {
     const of = field.options.each?.options.of ?? field.options.of
-    if (of === 'certificate') for (const ref of refsIn(field, fields[name])) await readable(context, caller, ref, of)
-    if (of === 'authority') for (const ref of refsIn(field, fields[name])) await readable(context, caller, ref, of)
+    if (of === 'certificate' || of === 'authority')
+      for (const ref of refsIn(field, fields[name])) await readable(context, caller, ref, of)
     if (of === 'revocations') await checkRevocations(context, caller, resource, name, row, fields)
   }
 }

@@ -20,7 +20,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
-import { checkListenerTls, type TlsTerms, terminated } from './tls.ts'
+import { checkListenerTls, type TlsFiles, type TlsTerms, terminated } from './tls.ts'
 import type { Tree } from './tree.ts'
 
 const timeout = { min: 0, max: 2_073_600_000, unit: 'ms', change: true, neutron: false, since: '2.1' } as const
@@ -114,8 +114,6 @@ type ListenerRow = Row<typeof listener>
 export type Listener = Omit<ListenerRow, 'load_balancer_id'> & { load_balancer_id: string }
 export type ListenerPost = Post<typeof listener>
 export type ListenerPut = Put<typeof listener>
-/** By reference: the name of the file on amphorae, and until when the certificate in it is good, where it is one. */
-export type TlsFiles = Readonly<Record<string, { name: string; not_after: string | null }>>
 export type ListenerProtocol = Listener['protocol']
 
 /** Which transport a listener's port is taken on. */

@@ -1,6 +1,5 @@
 /** The pool: its declaration and its rules. */
 import { Rejected } from './errors.ts'
-import type { TlsFiles } from './listener.ts'
 import {
   admin_state_up,
   description,
@@ -18,7 +17,7 @@ import {
   string,
   uuid,
 } from './resource.ts'
-import { checkPoolTls, reencrypted, type TlsTerms } from './tls.ts'
+import { checkPoolTls, reencrypted, type TlsFiles, type TlsTerms } from './tls.ts'
 
 export const pool = resource({
   name: 'pool',

@@ -15,6 +15,8 @@ export type Provider = {
   pool_protocols: readonly Pool['protocol'][]
   lb_algorithms: readonly Pool['lb_algorithm'][]
   monitor_types: readonly HealthMonitor['type'][]
+  /** Why what is not listed above is not, where there is more to say; by protocol. */
+  reasons: Readonly<Record<string, string>>
   /** The first one is for those who want another, unless their flavor says so. */
   topologies: readonly [Topology, ...Topology[]]
   /** The keys that profiles of flavors may have, and those that profiles of availability zones may. */
@@ -34,6 +36,7 @@ export const amphora_provider: Provider = {
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP', 'UDP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO', 'UDP-CONNECT'],
+  reasons: { SCTP: "the amphorae's kernel cannot carry it" },
   topologies: ['SINGLE', 'ACTIVE_STANDBY'],
   flavor_capabilities: [
     {
@@ -67,6 +70,7 @@ export const haproxy_provider: Provider = {
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
+  reasons: { SCTP: 'haproxy does not carry it', UDP: 'haproxy does not carry it; provider amphora does' },
   topologies: ['SINGLE'],
   flavor_capabilities: [],
   availability_zone_capabilities: [],
@@ -101,19 +105,17 @@ export function providerNamed(providers: readonly Provider[], name: string): Pro
 
 /** Refuses what the provider cannot serve, before anything is written. */
 export function refuseUnsupported(provider: Provider, tree: Tree): void {
-  const refuse = (option: string) => {
-    const detail = option.endsWith(' SCTP') ? `${option}: the amphorae's kernel cannot carry it` : option
+  const refuse = (option: string, value: string) => {
+    const reason = provider.reasons[value]
+    const detail = `${option} ${value}${reason === undefined ? '' : `: ${reason}`}`
     return new Rejected('provider_unsupported', { provider: provider.name, detail })
   }
   for (const { protocol } of tree.listeners)
-    if (!provider.listener_protocols.includes(protocol)) throw refuse(`listener protocol ${protocol}`)
+    if (!provider.listener_protocols.includes(protocol)) throw refuse('listener protocol', protocol)
   for (const { protocol, lb_algorithm } of tree.pools) {
-    if (!provider.pool_protocols.includes(protocol)) throw refuse(`pool protocol ${protocol}`)
-    if (!provider.lb_algorithms.includes(lb_algorithm)) throw refuse(`lb_algorithm ${lb_algorithm}`)
+    if (!provider.pool_protocols.includes(protocol)) throw refuse('pool protocol', protocol)
+    if (!provider.lb_algorithms.includes(lb_algorithm)) throw refuse('lb_algorithm', lb_algorithm)
   }
-  for (const { tls_versions } of [...tree.listeners, ...tree.pools])
-    if (tls_versions?.length && tls_versions.every(version => version === 'SSLv3'))
-      throw refuse('tls_versions SSLv3 alone: OpenSSL has none of it')
   for (const { type } of tree.health_monitors)
-    if (!provider.monitor_types.includes(type)) throw refuse(`health monitor type ${type}`)
+    if (!provider.monitor_types.includes(type)) throw refuse('health monitor type', type)
 }

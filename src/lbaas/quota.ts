@@ -20,13 +20,13 @@ export const quota = resource({
     l7policy: integer({
       ...limit,
       neutron: false,
-      since: '2.18',
+      since: '2.19',
       doc: 'L7 policies; null for the default, -1 for no limit.',
     }),
     l7rule: integer({
       ...limit,
       neutron: false,
-      since: '2.18',
+      since: '2.19',
       doc: 'L7 rules; null for the default, -1 for no limit.',
     }),
   },

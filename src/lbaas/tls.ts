@@ -6,6 +6,9 @@ export const tls_versions = ['SSLv3', 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] 
 export type TlsVersion = (typeof tls_versions)[number]
 const alpn_names = ['h2', 'http/1.1', 'http/1.0'] as const
 
+/** By reference: the name of the file on amphorae, and until when the certificate in it is good, where it is one. */
+export type TlsFiles = Readonly<Record<string, { name: string; not_after: string | null }>>
+
 /** A reference to a secret or a container of the certificate store. What is rendered are the files that it became. */
 const reference = { null: true, change: true, rendered: false, max_length: 255 } as const
 
@@ -264,6 +267,8 @@ function checkSpoken(
     throw refuse(
       'Empty TLS version list. Either specify at least one TLS version or remove this parameter to use the default.',
     )
+  if (versions?.every(version => version === 'SSLv3'))
+    throw refuse('SSLv3 alone cannot be spoken: OpenSSL does not have it any more. Name a version of TLS.')
   if (alpn_protocols?.length === 0)
     throw refuse(
       'Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this parameter to use the default.',

@@ -1,9 +1,11 @@
-/** Amphorae as the agents that Neutron's agent scheduler told of: each hosts one load balancer. */
+/** Amphorae as the agents that Neutron's agent scheduler told of: each serves one load balancer. */
 import type pg from 'pg'
 
 export type HostingAgent = {
   id: string
   load_balancer_id: string
+  /** Where it is a namespace; null: it is a server. */
+  network_host: string | null
   zone: string | null
   created_at: Date
   last_update: Date
@@ -16,7 +18,7 @@ export async function hosting(
   of: { id: string | null; load_balancer_id: string | null },
 ): Promise<HostingAgent[]> {
   const { rows } = await pool.query<HostingAgent>(
-    `select a.id, a.load_balancer_id, a.cached_zone as zone, a.created_at,
+    `select a.id, a.load_balancer_id, a.network_host, a.cached_zone as zone, a.created_at,
             coalesce(h.last_update, a.created_at) as last_update,
             h.amphora_id is not null and h.silent_since is null as alive
        from lbaas.amphora a left join lbaas.amphora_health h on h.amphora_id = a.id

@@ -11,7 +11,7 @@ import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorL
 import { bindTls, clientHeaders, hsts, type ListenerFiles, type PoolFiles, serverTls } from './tls.ts'
 
 /** Grows whenever renderListener writes something else for the same input. */
-export const RENDERING_VERSION = 2
+export const RENDERING_VERSION = 3
 
 /** The text. Names and descriptions of objects appear nowhere in it.
  *  It is written so that later changes can be applied to the running process (`level admin`, `hash-type consistent`,

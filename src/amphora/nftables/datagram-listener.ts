@@ -89,9 +89,7 @@ export function readDatagramListener(text: string): DatagramListener {
 /** Default: the figures of the described system. */
 function persistenceOf(given: NonNullable<ListenerInput['default_pool']>['session_persistence']) {
   if (given?.type !== 'SOURCE_IP') return null
-  const { persistence_timeout = null, persistence_granularity = null } = given as Partial<
-    Record<'persistence_timeout', number | null> & Record<'persistence_granularity', string | null>
-  >
+  const { persistence_timeout, persistence_granularity } = given
   return { persistence_timeout: persistence_timeout ?? PERSISTENCE_S, persistence_granularity }
 }
 

@@ -97,7 +97,6 @@ function shownSchema(speech: Speech, resource: Resource): JsonSchema {
       related[name] = Array.isArray(value)
         ? { type: 'array', items: text({ id: { format: 'uuid' } }), description: 'Their ids.' }
         : { type: ['string', 'null'] }
-  // A key of the table that people never see is not a parent's.
   return { ...declared, properties: { ...properties, ...related } }
 }
 
