@@ -1,6 +1,7 @@
 /** Which amphorae of a load balancer count for what. */
 import type { Amphora } from '../../lbaas/amphora.ts'
 import type { Tree } from '../../lbaas/tree.ts'
+import { doomed, isDoomed } from '../shared/doomed.ts'
 
 export type Role = NonNullable<Amphora['role']>
 
@@ -24,21 +25,12 @@ export function fresh(tree: Tree): Amphora[] {
   return tree.amphorae.filter(amphora => !isDoomed(amphora) && amphora.replaces !== null)
 }
 
-/** An amphora is doomed if and only if it is to go: it fell silent, or its turn to be replaced has come. */
-export function doomed(tree: Tree): Amphora[] {
-  return tree.amphorae.filter(isDoomed)
-}
-
 /** Those that serve, and whose failover was asked for: one at a time, the one that stands by first. */
 export function inTurn(tree: Tree): Amphora[] {
   const order: (Role | null)[] = ['BACKUP', 'STANDALONE', 'MASTER']
   return serving(tree)
     .filter(amphora => amphora.replace)
     .sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role))
-}
-
-export function isDoomed({ status }: Amphora): boolean {
-  return status === 'PENDING_DELETE' || status === 'DELETED'
 }
 
 /** Places that nobody fills or is about to. */

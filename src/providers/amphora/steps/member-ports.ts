@@ -1,9 +1,9 @@
 /** A port on each network that has members and that the amphora does not reach yet; plugged into its namespace. */
 import { amphoraStep } from '../../../controller/flow.ts'
-import { Transient } from '../../../controller/outcome.ts'
 import { memberNetworks } from '../../../lbaas/tree.ts'
+import { fixedIpsOf, plugged, pluggedPort } from '../../shared/plugging.ts'
 import type { Clients } from '../clients.ts'
-import { plugged, unplugged } from './plug-vip.ts'
+import { unplugged } from './plug-vip.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
 
 export const memberPorts = amphoraStep<Clients>({
@@ -41,21 +41,9 @@ export const memberPorts = amphoraStep<Clients>({
         }))
       await attach(context, amphora.compute_id!, port.id)
       await deleteTwinPorts(context.clients, filter, port.id)
-      const fixed_ips = await Promise.all(
-        port.fixed_ips.map(async ({ subnet_id, ip_address }) => {
-          const subnet = await neutron.subnet(subnet_id)
-          if (!subnet) throw new Transient(`subnet ${subnet_id} of port ${port.id} is not there`)
-          return { ip_address, subnet_cidr: subnet.cidr, host_routes: subnet.host_routes }
-        }),
-      )
+      const fixed_ips = await fixedIpsOf(port, context.clients)
       await plugged(() => agent(amphora).plugNetwork({ mac_address: port.mac_address, fixed_ips }))
-      ports.push({
-        network_id,
-        port_id: port.id,
-        mac_address: port.mac_address,
-        ip_address: port.fixed_ips[0]?.ip_address ?? '',
-        plugged: true,
-      })
+      ports.push(pluggedPort(network_id, port))
     }
     return { member_ports: ports }
   },

@@ -1,10 +1,10 @@
 /** The VIP inside the amphora: its VRRP interface moves into the namespace amphora-haproxy and gets the addresses. */
-import { AgentError } from '../../../amphora/agent-error.ts'
 import type { PlugVip } from '../../../amphora/rest.ts'
 import { amphoraStep } from '../../../controller/flow.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
-import type { Agent, Clients } from '../clients.ts'
+import { hasInterface, plugged } from '../../shared/plugging.ts'
+import type { Clients } from '../clients.ts'
 import { pair } from '../serving.ts'
 
 export const plugVip = amphoraStep<Clients>({
@@ -56,25 +56,6 @@ async function additionalVips(
   }
 }
 
-/** The described agent says 409 when the interface is in the namespace already: that is what we wanted. */
-export async function plugged(call: () => Promise<unknown>): Promise<void> {
-  try {
-    await call()
-  } catch (error) {
-    if (!(error instanceof AgentError && error.kind === 'conflict' && /already exists/.test(error.message))) throw error
-  }
-}
-
 export function unplugged<P extends { plugged: boolean }>(port: P): P {
   return { ...port, plugged: false }
-}
-
-async function hasInterface(agent: Agent, ip: string): Promise<boolean> {
-  try {
-    await agent.interface(ip)
-    return true
-  } catch (error) {
-    if (error instanceof AgentError && error.kind === 'not_found') return false
-    throw error
-  }
 }

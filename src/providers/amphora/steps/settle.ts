@@ -15,15 +15,6 @@ export const settle = treeStep<Clients>({
   ensure: async tree => difference(tree, after(tree)),
 })
 
-/** Nothing of the load balancer is left in the cloud: its rows go. */
-export const finish = treeStep<Clients>({
-  title: 'forget load balancer',
-  upstream: 'MarkLBDeletedInDB',
-  deadline_s: 30,
-  done: () => false, // as long as there are rows
-  ensure: async () => ({ load_balancer: null }),
-})
-
 /** One that serves has it all. While a failover that was asked for is under way the load balancer stays pending, unless
  *  that is stuck: its survivors are not locked for it. */
 function canSettle(tree: Tree): boolean {

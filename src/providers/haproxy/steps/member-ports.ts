@@ -1,11 +1,10 @@
 /** A port on each network that has members, bound to the host. They are the load balancer's: they move with it. */
 import { linkName } from '../../../amphora/network-host.ts'
 import { amphoraStep, treeStep } from '../../../controller/flow.ts'
-import { Transient } from '../../../controller/outcome.ts'
 import type { MemberPort } from '../../../lbaas/amphora.ts'
 import { memberNetworks } from '../../../lbaas/tree.ts'
+import { fixedIpsOf, hasInterface, plugged, pluggedPort } from '../../shared/plugging.ts'
 import type { Clients } from '../clients.ts'
-import { has, plugged } from './vip.ts'
 
 export const memberPorts = amphoraStep<Clients>({
   title: 'bind ports on member networks',
@@ -16,7 +15,7 @@ export const memberPorts = amphoraStep<Clients>({
     const there = await Promise.all(
       amphora.member_ports.map(async ({ port_id, ip_address }) => {
         const bound = (await clients.neutron.port(port_id))?.['binding:host_id'] === amphora.network_host
-        return bound && (await has(() => clients.agent(amphora).interface(ip_address)))
+        return bound && (await hasInterface(clients.agent(amphora), ip_address))
       }),
     )
     const ports = amphora.member_ports.map((port, n) => ({ ...port, plugged: port.plugged && there[n]! }))
@@ -45,18 +44,10 @@ export const memberPorts = amphoraStep<Clients>({
             device_owner: 'Octavia',
           })
       for (const twin of await neutron.ports(filter)) if (twin.id !== port.id) await neutron.deletePort(twin.id)
-      const fixed_ips = await Promise.all(
-        port.fixed_ips.map(async ({ subnet_id, ip_address }) => {
-          const subnet = await neutron.subnet(subnet_id)
-          if (!subnet) throw new Transient(`subnet ${subnet_id} of port ${port.id} is not there`)
-          return { ip_address, subnet_cidr: subnet.cidr, host_routes: subnet.host_routes }
-        }),
-      )
-      const { mac_address } = port
-      const interface_name = linkName(port.id)
-      await plugged(() => clients.agent(amphora).plugNetwork({ mac_address, interface_name, fixed_ips }))
-      const ip_address = port.fixed_ips[0]?.ip_address ?? ''
-      ports.push({ network_id, port_id: port.id, mac_address, ip_address, plugged: true })
+      const link = { mac_address: port.mac_address, interface_name: linkName(port.id) }
+      const fixed_ips = await fixedIpsOf(port, clients)
+      await plugged(() => clients.agent(amphora).plugNetwork({ ...link, fixed_ips }))
+      ports.push(pluggedPort(network_id, port))
     }
     return { member_ports: ports }
   },

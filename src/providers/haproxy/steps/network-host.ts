@@ -2,8 +2,9 @@
 import { amphoraStep, type StepContext, treeStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import { newAmphora } from '../../../lbaas/amphora.ts'
+import { doomed } from '../../shared/doomed.ts'
 import type { Clients, NetworkHost } from '../clients.ts'
-import { doomed, serving } from '../serving.ts'
+import { serving } from '../serving.ts'
 
 export const networkHost = treeStep<Clients>({
   title: 'choose network host',

@@ -14,11 +14,3 @@ export const settle = treeStep<Clients>({
     Object.keys(difference(tree, settledTree(tree))).length === 0,
   ensure: async tree => difference(tree, settledTree(tree)),
 })
-
-/** Nothing of the load balancer is left: its rows go. */
-export const finish = treeStep<Clients>({
-  title: 'forget load balancer',
-  deadline_s: 30,
-  done: () => false, // as long as there are rows
-  ensure: async () => ({ load_balancer: null }),
-})

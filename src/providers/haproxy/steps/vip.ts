@@ -1,10 +1,10 @@
 /** The VIP: its port is bound to the host, whose link it becomes; a tenant's own port is given back as it was. */
-import { AgentError } from '../../../amphora/agent-error.ts'
 import { linkName } from '../../../amphora/network-host.ts'
 import type { Port } from '../../../cloud/neutron.ts'
 import { amphoraStep, treeStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
+import { hasInterface, plugged } from '../../shared/plugging.ts'
 import { hasWantedSettings, vipPortSettings, wantedSettings } from '../../shared/vip-port-settings.ts'
 import type { Clients } from '../clients.ts'
 
@@ -17,7 +17,7 @@ export const bindVip = amphoraStep<Clients>({
     const { vip_port_id, vip_address } = tree.load_balancer
     const port = await clients.neutron.port(vip_port_id!)
     const bound = port !== null && port['binding:host_id'] === amphora.network_host && port.admin_state_up
-    return bound && (await has(() => clients.agent(amphora).interface(vip_address!))) ? {} : { vip_plugged: false }
+    return bound && (await hasInterface(clients.agent(amphora), vip_address!)) ? {} : { vip_plugged: false }
   },
   ensure: async (amphora, tree, { clients }) => {
     const { neutron } = clients
@@ -85,23 +85,3 @@ export const freeVip = treeStep<Clients>({
     return { load_balancer: { gone: [...gone, 'vip_binding'] } }
   },
 })
-
-/** The agent says 409 when it is so already: that is what we wanted. */
-export async function plugged(call: () => Promise<unknown>): Promise<void> {
-  try {
-    await call()
-  } catch (error) {
-    if (!(error instanceof AgentError && error.kind === 'conflict' && /already exists/.test(error.message))) throw error
-  }
-}
-
-/** Whether what is asked about is there. */
-export async function has(call: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await call()
-    return true
-  } catch (error) {
-    if (error instanceof AgentError && error.kind === 'not_found') return false
-    throw error
-  }
-}
