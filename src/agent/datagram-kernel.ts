@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net'
 import type { DatagramListener, DatagramMember } from '../amphora/nftables/datagram-listener.ts'
 import { type Ruleset, TABLE_PREFIX } from '../amphora/nftables/ruleset.ts'
 import { BORN_PREFIX, FORCE_PREFIX, GROUND_TABLE, ground, removal } from '../amphora/nftables/script.ts'
+import { canonical } from './address.ts'
 import { run, succeed } from './command.ts'
 import { ensureNamespace, NAMESPACE } from './namespace.ts'
 import { Turn } from './turn.ts'
@@ -132,15 +133,7 @@ function countersIn(json: string): Map<string, Counted> {
 type Counter = { table: string; name: string; packets: number; bytes: number }
 
 async function flowsIn(words: string[]): Promise<Flow[]> {
-  const families =
-    words.length > 0
-      ? [words]
-      : [
-          ['-f', 'ipv4'],
-          ['-f', 'ipv6'],
-        ]
-  const said = await Promise.all(families.map(each => succeed(inside(['conntrack', '-L', '-p', 'udp', ...each]))))
-  return said.flatMap(parseFlows)
+  return parseFlows(await succeed(inside(['conntrack', '-L', '-p', 'udp', ...words])))
 }
 
 /** Reads lines of `conntrack -L`: first what a client sent, then what is expected to come back. */
@@ -152,9 +145,8 @@ function parseFlows(text: string): Flow[] {
   })
 }
 
-/** One spelling of the address. */
 function placeOf(address: string, port: number): string {
-  return isIPv6(address) ? `${new URL(`http://[${address}]`).hostname}:${port}` : `${address}:${port}`
+  return `${canonical(address)} ${port}`
 }
 
 /** Without the mounts that `ip netns exec` makes, which cost more than nft. */

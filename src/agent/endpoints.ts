@@ -4,6 +4,7 @@ import path from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { type AgentSettings, agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
 import { type Applied, type Details, NEWER_PREFIX, PREFIX, paths, peerName } from '../amphora/rest.ts'
+import { canonical } from './address.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { DatagramKernel } from './datagram-kernel.ts'
 import { writeWhole } from './files.ts'
@@ -206,7 +207,6 @@ function usableSettings(body: Buffer, amphora_id: string): AgentSettings {
 
 async function interfaceOf(ip: string, namespace = NAMESPACE): Promise<Answer> {
   if (isIP(ip) === 0) throw new Refusal(400, { message: 'Invalid IP address' })
-  const canonical = (address: string) => (address.includes(':') ? new URL(`http://[${address}]`).hostname : address)
   const wanted = canonical(ip)
   const found = (await interfacesIn(namespace)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
   if (found === undefined) throw new Refusal(404, { message: 'Error interface not found for IP address' })

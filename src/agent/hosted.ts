@@ -88,12 +88,17 @@ export class HostedLoadBalancers {
   #drop(load_balancer_id: string, amphora_id: string): Promise<Answer> {
     return this.#turnOf(load_balancer_id).take(async () => {
       const known = this.#all.get(load_balancer_id)
-      if (known?.amphora_id === amphora_id) {
+      const folder = this.#folderOf(load_balancer_id)
+      const record = await readIfThere(path.join(folder, record_file))
+      // one that did not come back at the start is on record only
+      const entry = record === null ? null : (JSON.parse(record) as HostedEntry & { number?: string })
+      if (entry?.load_balancer_id === load_balancer_id && entry.amphora_id === amphora_id) {
         this.#all.delete(load_balancer_id)
-        known.agent.heartbeats.end()
-        for (const { uuid } of await known.agent.listeners.entries()) await known.agent.listeners.remove(uuid)
+        known?.agent.heartbeats.end()
+        if (known)
+          for (const { uuid } of await known.agent.listeners.entries()) await known.agent.listeners.remove(uuid)
+        else if (entry.number) endThoseIn(entry.number, folder)
         await removeNamespace(namespaceOf(load_balancer_id))
-        const folder = this.#folderOf(load_balancer_id)
         for (const name of await fs.readdir(folder))
           if (name !== record_file) await fs.rm(path.join(folder, name), { recursive: true, force: true })
         await fs.rm(folder, { recursive: true, force: true })

@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { METRICS_BACKEND, METRICS_SOCKET } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
+import { rowsOf } from './statistics.ts'
 
 /** Serves /metrics on a socket that haproxy reaches (a listener of protocol PROMETHEUS sends there). `sockets`: listener to
  *  its haproxy's socket, of those that run. */
@@ -39,7 +40,7 @@ export function renderMetrics(answers: readonly { listener: string; text: string
   const families = new Map<string, string[]>()
   const add = (name: string, labels: string, value: number) => {
     const lines = families.get(name) ?? []
-    families.set(name, [...lines, `${name}${labels} ${value}`])
+    if (lines.push(`${name}${labels} ${value}`) === 1) families.set(name, lines)
   }
   for (const [name, value] of Object.entries(ofLoadBalancer(answers))) add(`octavia_loadbalancer_${name}`, '', value)
   for (const { listener, text } of answers)
@@ -155,12 +156,4 @@ function ofLoadBalancer(answers: readonly { text: string }[]): Record<string, nu
     current_ssl_connections: sum('CurrSslConns'),
     ssl_connections_total: sum('CumSslConns'),
   }
-}
-
-function rowsOf(text: string): Record<string, string>[] {
-  const [header = '', ...lines] = text.slice(Math.max(0, text.indexOf('# pxname'))).split('\n')
-  const names = header.replace(/^# /, '').split(',')
-  return lines
-    .filter(line => line.includes(','))
-    .map(line => Object.fromEntries(line.split(',').map((value, i) => [names[i] ?? '', value])))
 }

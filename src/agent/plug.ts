@@ -1,7 +1,6 @@
 /** Plugging: an interface that the cloud has put into this machine goes into the namespace and gets its addresses. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import { type Answer, Refusal } from './answer.ts'
 import { CommandFailed, run, succeed } from './command.ts'
@@ -54,7 +53,7 @@ export class Plugs {
           const there = await this.#bringIn(mac_address, name)
           if (there) {
             await this.#configure(name, parseInterfaceFile(text), await this.#ownedOf(mac_address))
-            await this.#announce(name, mac_address)
+            this.#announce(name, mac_address)
           } else missing.push(mac_address)
         } catch (error) {
           this.#log('an interface could not be put back', { mac_address, name, error: String(error) })
@@ -94,7 +93,7 @@ export class Plugs {
         if (arrived !== undefined) await moveIn(arrived.ifname, name, this.#namespace)
         else if (!same) await this.#clear(name)
         await this.#configure(name, addressing, keepalived_owns)
-        if (!same) await this.#announce(name, mac_address)
+        if (!same) this.#announce(name, mac_address)
         if (same) throw new Refusal(409, { message: 'Interface already exists' })
         return name
       } catch (error) {
@@ -166,11 +165,9 @@ export class Plugs {
   /** Addresses come and go with load balancers. What an interface says when it comes up may be lost (measured: the switch
    *  does not know yet that it is there), and neighbours would go on sending to whoever had the address before. To be given
    *  its own MAC address makes it say so again. */
-  async #announce(name: string, mac_address: string): Promise<void> {
+  #announce(name: string, mac_address: string): void {
     const again = () => run(['ip', '-n', this.#namespace, 'link', 'set', 'dev', name, 'address', mac_address])
-    await sleep(20)
-    await again()
-    for (const wait_ms of [300, 2_000]) setTimeout(() => again().catch(() => {}), wait_ms).unref()
+    for (const wait_ms of [20, 300, 2_000]) setTimeout(() => again().catch(() => {}), wait_ms).unref()
   }
 
   async #clear(name: string): Promise<void> {

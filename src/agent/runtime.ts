@@ -1,5 +1,6 @@
 /** haproxy's runtime socket: commands, and a difference applied and then verified. */
 import net from 'node:net'
+import { canonical } from './address.ts'
 import type { Configuration, Server } from './configuration.ts'
 import type { Operation } from './difference.ts'
 
@@ -164,9 +165,4 @@ type Place = { address: string; port: string }
 export function checkPlace({ rest }: Server): Place {
   const of = (word: string) => (rest.includes(word) ? rest[rest.indexOf(word) + 1] : undefined)
   return { address: of('addr') ?? '-', port: of('port') ?? '0' }
-}
-
-export function canonical(bare_or_in_brackets: string): string {
-  const address = bare_or_in_brackets.replace(/^\[(.*)\]$/, '$1')
-  return net.isIPv6(address) ? new net.SocketAddress({ address, family: 'ipv6' }).address : address
 }

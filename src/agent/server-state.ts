@@ -1,6 +1,7 @@
 /** What monitors had found out about servers, carried over a reload: otherwise every DOWN server would be UP again. */
+import { canonical } from './address.ts'
 import type { Configuration, Server } from './configuration.ts'
-import { canonical, checkPlace } from './runtime.ts'
+import { checkPlace } from './runtime.ts'
 
 /** The text of `server-state-file` for the next worker, of what the present one says to `show servers state`. Only health
  *  is carried, of servers that are asked where they were: haproxy would also take weights, addresses (its own and the

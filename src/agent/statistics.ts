@@ -26,8 +26,6 @@ export async function statisticsOf(
 /** Reads the answer to QUESTION. */
 export function parseStatistics(text: string, listener_id: string, leaving: Set<string>): Statistics {
   const of = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? ''
-  const [header = '', ...lines] = text.slice(Math.max(0, text.indexOf('# pxname'))).split('\n')
-  const columns = header.replace(/^# /, '').split(',')
   const found: Statistics = {
     worker: `${of('Pid')}:${of('Start_time_sec')}`,
     stopping: of('Stopping') === '1',
@@ -37,9 +35,8 @@ export function parseStatistics(text: string, listener_id: string, leaving: Set<
     counters: none,
     pools: {},
   }
-  for (const line of lines) {
-    const values = line.split(',')
-    const text = (column: string) => values[columns.indexOf(column)] ?? ''
+  for (const row of rowsOf(text)) {
+    const text = (column: string) => row[column] ?? ''
     const number = (column: string) => Number(text(column)) || 0
     const [proxy, name] = [text('pxname'), text('svname')]
     if (proxy === '' || proxy === METRICS_BACKEND) continue
@@ -58,6 +55,15 @@ export function parseStatistics(text: string, listener_id: string, leaving: Set<
       found.pools[proxy].members[name] = memberStatus(text('status'), text('weight'))
   }
   return found
+}
+
+/** The rows of an answer to `show stat`, whatever stands before it; column to value. */
+export function rowsOf(said: string): Record<string, string>[] {
+  const [header = '', ...lines] = said.slice(Math.max(0, said.indexOf('# pxname'))).split('\n')
+  const names = header.replace(/^# /, '').split(',')
+  return lines
+    .filter(line => line.includes(','))
+    .map(line => Object.fromEntries(line.split(',').map((value, i) => [names[i] ?? '', value])))
 }
 
 export type Counters = { tx: number; rx: number; totconns: number; ereq: number }

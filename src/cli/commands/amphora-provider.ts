@@ -4,16 +4,14 @@ import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { bootConfig } from '../../amphora/agent-config.ts'
-import { AgentError } from '../../amphora/agent-error.ts'
 import { issueAmphora, makeKeys, serverPem } from '../../amphora/certificates.ts'
-import { AmphoraClient, type Call } from '../../amphora/client.ts'
+import type { Call } from '../../amphora/client.ts'
 import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Glance } from '../../cloud/glance.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import { Nova } from '../../cloud/nova.ts'
-import { CloudError, type OpenStack } from '../../cloud/openstack.ts'
+import type { OpenStack } from '../../cloud/openstack.ts'
 import type { StepContext } from '../../controller/flow.ts'
-import { Permanent, Transient } from '../../controller/outcome.ts'
 import type { Provider } from '../../controller/reconcile.ts'
 import type { SpareMaker } from '../../housekeeping/spares.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
@@ -23,6 +21,7 @@ import type { Options } from '../../service/options.ts'
 import * as rollouts from '../../store/rollouts.ts'
 import * as spares from '../../store/spares.ts'
 import { TlsVault } from '../../store/tls-vault.ts'
+import { AgentConnections, agentCalls, classifier } from './agent-connections.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
 export function amphoraProvider(
@@ -31,7 +30,7 @@ export function amphoraProvider(
   options: Options,
 ): Provider<Clients> & { close: () => Promise<void>; spares: SpareMaker } {
   const files = readCertificates(options)
-  const agents = new Agents(options, files)
+  const connections = new AgentConnections(options)
   const certificates = openCertificateStore(options.certificates, () => os)
   const vault = new TlsVault(pool, options.certificates.server_certs_key_passphrase)
   const { keepalived_vrrp, nova, controller_worker } = options
@@ -44,7 +43,7 @@ export function amphoraProvider(
     nova: new Nova(os, claim),
     neutron: new Neutron(os, claim),
     glance: new Glance(os, claim),
-    agent: amphora => agents.of(amphora, { signal: step, ...call }),
+    agent: amphora => agentOf(connections, options, files, amphora, { signal: step, ...call }),
     issueCertificate: async amphora_id => {
       const now = Date.now()
       const expires_at = new Date(now + options.certificates.cert_validity_time * 1000)
@@ -86,8 +85,8 @@ export function amphoraProvider(
   return {
     name: 'amphora',
     due: tree => due(tree, ways),
-    classify,
-    close: () => agents.close(),
+    classify: classifier("the amphora's agent", 'The amphora'),
+    close: () => connections.close(),
     clients: (tree, token, signals) =>
       clients({ token: { load_balancer_id: tree.load_balancer.id, value: token } }, signals),
     spares: {
@@ -97,93 +96,35 @@ export function amphoraProvider(
   }
 }
 
-/** The one place where errors of the cloud and of agents are sorted. */
-function classify(error: unknown): Transient | Permanent | null {
-  if (error instanceof CloudError) {
-    if (error.kind === 'unavailable' || error.kind === 'conflict')
-      return new Transient(`waiting for ${error.message}`, { unsure: error.unsure })
-    if (error.kind === 'over_quota') return new Permanent('A quota of the cloud has been met.', error.message)
-    if (error.kind === 'forbidden') return new Permanent('The cloud forbids it to the service.', error.message)
-    return new Permanent('The cloud refused what the load balancer needs.', error.message)
-  }
-  if (error instanceof AgentError) {
-    const text = `the amphora's agent: ${error.message}${error.details ? `: ${error.details}` : ''}`
-    if (error.kind === 'refused') return new Permanent('The amphora refused its configuration.', text)
-    return new Transient(`waiting for ${text}`)
-  }
-  return null
-}
-
-/** One client for each amphora, each with a connection of its own that is kept. */
-class Agents {
-  readonly #options: Options
-  readonly #files: ReturnType<typeof readCertificates>
-  readonly #clients = new Map<string, AmphoraClient>()
-
-  constructor(options: Options, files: ReturnType<typeof readCertificates>) {
-    this.#options = options
-    this.#files = files
-  }
-
-  of(amphora: { id: string; lb_network_ip: string | null }, call: Call): Agent {
-    const client = this.#client(amphora.id, amphora.lb_network_ip!)
-    return {
-      info: () => client.info(call),
-      details: () => client.details(call),
-      interface: ip => client.interface(ip, call),
-      listeners: () => client.listeners(call),
-      listener: id => client.listener(id, call),
-      listenerConfig: id => client.listenerConfig(id, call),
-      datagramConfig: id => client.datagramConfig(id, call),
-      uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
-      uploadDatagrams: (id, document) => client.uploadDatagrams(id, document, call),
-      uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
-      startListener: id => client.startListener(id, call),
-      stopListener: id => client.stopListener(id, call),
-      reloadListener: id => client.reloadListener(id, call),
-      deleteListener: id => client.deleteListener(id, call),
-      plugVip: (vip, body) => client.plugVip(vip, body, call),
-      plugNetwork: body => client.plugNetwork(body, call),
-      uploadVrrp: conf => client.uploadVrrp(conf, call),
-      startVrrp: () => client.startVrrp(call),
-      stopVrrp: () => client.stopVrrp(call),
-      renewCertificate: pem => client.renewCertificate(pem, call),
-      configure: conf => client.configure(conf, call),
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map(client => client.close()))
-  }
-
-  #client(amphora_id: string, host: string): AmphoraClient {
-    const key = `${amphora_id} ${host}`
-    const known = this.#clients.get(key)
-    if (known) return known
-    if (this.#clients.size >= most_connections) this.#forgetOldest()
-    const { rest_request_conn_timeout, rest_request_read_timeout, bind_port } = this.#options.haproxy_amphora
-    const client = new AmphoraClient({
-      host,
-      port: bind_port,
-      amphora_id,
-      ca_pem: this.#files.server_ca.certificate_pem,
-      client_cert_pem: this.#files.client_pem,
-      client_key_pem: this.#files.client_pem,
-      connect_timeout_ms: rest_request_conn_timeout * 1000,
-      request_timeout_ms: rest_request_read_timeout * 1000,
-    })
-    this.#clients.set(key, client)
-    return client
-  }
-
-  #forgetOldest(): void {
-    const [key, client] = this.#clients.entries().next().value!
-    this.#clients.delete(key)
-    void client.close().catch(() => {})
+/** The agent of an amphora, with what only amphorae have. */
+function agentOf(
+  connections: AgentConnections,
+  options: Options,
+  files: ReturnType<typeof readCertificates>,
+  { id: amphora_id, lb_network_ip }: { id: string; lb_network_ip: string | null },
+  call: Call,
+): Agent {
+  const host = lb_network_ip!
+  const client = connections.client(`${amphora_id} ${host}`, () => ({
+    host,
+    port: options.haproxy_amphora.bind_port,
+    amphora_id,
+    ca_pem: files.server_ca.certificate_pem,
+    client_cert_pem: files.client_pem,
+    client_key_pem: files.client_pem,
+  }))
+  return {
+    ...agentCalls(client, call),
+    info: () => client.info(call),
+    details: () => client.details(call),
+    stopListener: id => client.stopListener(id, call),
+    uploadVrrp: conf => client.uploadVrrp(conf, call),
+    startVrrp: () => client.startVrrp(call),
+    stopVrrp: () => client.stopVrrp(call),
+    renewCertificate: pem => client.renewCertificate(pem, call),
+    configure: conf => client.configure(conf, call),
   }
 }
-
-const most_connections = 1_000
 
 function agentConfig(options: Options, amphora_id: string): string {
   const { controller_ip_port_list, heartbeat_interval, heartbeat_key } = options.health_manager

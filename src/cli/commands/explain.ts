@@ -1,6 +1,7 @@
 /** `ottavia explain NAME|ID`: what happened to a load balancer, what is left to do, and why. */
 import pg from 'pg'
 import { explain } from '../../controller/explain.ts'
+import type { Tree } from '../../lbaas/tree.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import { due as dueOnHost } from '../../providers/haproxy/flows.ts'
 import * as journal from '../../store/journal.ts'
@@ -28,8 +29,7 @@ export async function explanation(database_url: string, name: string): Promise<s
         const tree = await trees.read(pool, id)
         if (!tree) return ''
         const lines = await journal.of(pool, id, 60)
-        const hosted = tree.load_balancer.provider === 'haproxy'
-        return hosted ? explain(tree, dueOnHost(tree), lines) : explain(tree, due(tree), lines)
+        return explained[tree.load_balancer.provider]?.(tree, lines) ?? ''
       }),
     )
     if (texts.length > 0) return (await stoppedReplacing(pool)) + texts.join('\n')
@@ -43,6 +43,12 @@ export async function explanation(database_url: string, name: string): Promise<s
   } finally {
     await pool.end()
   }
+}
+
+/** By provider: what is left to do for a tree of it, and what happened. */
+const explained: Readonly<Record<string, (tree: Tree, lines: journal.JournalLine[]) => string>> = {
+  amphora: (tree, lines) => explain(tree, due(tree), lines),
+  haproxy: (tree, lines) => explain(tree, dueOnHost(tree), lines),
 }
 
 /** Nothing but what concerns all load balancers: that silent amphorae are not replaced at the moment. */

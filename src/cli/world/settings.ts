@@ -38,8 +38,8 @@ export function pocketSettings(state: State, ports: Ports, database_url: string,
   }
 }
 
-/** Writes ottavia.toml, and one file for each network host, as an operator would for a cloud of theirs. They hold secrets: readable by
- *  the owner only. */
+/** Writes ottavia.toml, and one file for each network host, as an operator would for a cloud of theirs. They hold secrets:
+ *  readable by the owner only. */
 export async function writeOptions(
   state: State,
   stack: { ports: Ports; database_url: string; secrets: Secrets; cloud: PreparedCloud },
