@@ -151,15 +151,13 @@ export const pretended_certificates: CertificateStore & { granted: Set<string> }
   granted,
   read: async (ref, { token } = {}) => {
     admit(ref, token)
-    const names = { common_name: null, dns_names: [], intermediates_pem: [] }
-    return { certificate_pem: ref, private_key_pem: new Secret('key'), not_after: new Date(), ...names }
+    return { certificate_pem: ref, private_key_pem: new Secret('key'), not_after: new Date(), intermediates_pem: [] }
   },
   readAuthority: async (ref, { token } = {}) => {
     admit(ref, token)
     return { certificates_pem: ref.endsWith('crl') ? [] : [ref], revocations_pem: ref.endsWith('crl') ? [ref] : [] }
   },
   grant: async ref => void granted.add(ref),
-  revoke: async ref => void granted.delete(ref),
 }
 
 function admit(ref: string, token: string | undefined): void {

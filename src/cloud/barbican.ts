@@ -1,4 +1,4 @@
-/** Barbican: containers and secrets, their payloads, who may read them, and who says that he uses them. */
+/** Barbican: containers and secrets, their payloads, and who may read them. */
 import { Secret } from '../service/secret.ts'
 import { CloudError, type CloudRequest, type OpenStack } from './openstack.ts'
 
@@ -15,9 +15,6 @@ export type SecretContainer = {
 export type SecretPayload = { content_type: string; base64: Secret }
 
 export type Acl = { users: string[]; project_access: boolean }
-
-/** Who uses a container or a secret. */
-export type ResourceUser = { service: string; resource_type: string; resource_id: string; url: string }
 
 /** `token`: a tenant's own, to act with his rights instead of the session's. */
 export type Acting = { token?: string; signal?: AbortSignal }
@@ -71,20 +68,6 @@ export class Barbican {
     await this.#request('PUT', `${pathOf(ref)}/acl`, { ...acting, body })
   }
 
-  /** Says that somebody uses it; once more changes nothing. */
-  async addConsumer(ref: BarbicanRef, user: ResourceUser, acting: Acting = {}): Promise<void> {
-    await this.#request('POST', `${pathOf(ref)}/consumers`, { ...acting, body: consumerOf(ref, user) })
-  }
-
-  /** Takes that back. What is not there was taken back before. */
-  async removeConsumer(ref: BarbicanRef, user: ResourceUser, acting: Acting = {}): Promise<void> {
-    try {
-      await this.#request('DELETE', `${pathOf(ref)}/consumers`, { ...acting, body: consumerOf(ref, user) })
-    } catch (error) {
-      if (!(error instanceof CloudError && error.kind === 'not_found')) throw error
-    }
-  }
-
   /** The id of the session's own user: whom tenants are to let read. */
   userId(signal?: AbortSignal): Promise<string> {
     return this.#os.userId(signal)
@@ -99,9 +82,4 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 function pathOf({ kind, id }: BarbicanRef): string {
   return `/${kind}s/${encodeURIComponent(id)}`
-}
-
-/** The two kinds name their users differently. */
-function consumerOf({ kind }: BarbicanRef, { service, resource_type, resource_id, url }: ResourceUser) {
-  return kind === 'container' ? { name: service, URL: url } : { service, resource_type, resource_id }
 }

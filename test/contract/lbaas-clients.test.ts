@@ -1,8 +1,5 @@
 /** Every command that the genuine neutron client has for load balancing, through the pocket cloud's Neutron to the API. */
-import { execFile } from 'node:child_process'
 import net from 'node:net'
-import os from 'node:os'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { pretended_certificates } from '../../src/api/pretended.ts'
 import { type Api, startApi } from '../../src/api/server.ts'
@@ -17,9 +14,9 @@ import { migrate } from '../../src/store/migrations.ts'
 import { transaction } from '../../src/store/transaction.ts'
 import * as trees from '../../src/store/trees.ts'
 import { testDatabase } from '../postgres.ts'
+import { genuine } from './genuine.ts'
 import { PocketStack, passwords } from './pocket-stack.ts'
 
-const run = promisify(execFile)
 vi.setConfig({ testTimeout: 300_000 })
 const [cloud_database, database] = [testDatabase(), testDatabase()]
 let stack: PocketStack
@@ -74,29 +71,9 @@ afterAll(async () => {
   await stack?.end()
 })
 
-/** Runs the genuine client as that user, with nothing of this machine's own settings. */
-async function neutron(line: string, user: 'admin' | 'demo' = 'demo'): Promise<string> {
-  const env = {
-    PATH: '/usr/bin:/bin',
-    HOME: os.tmpdir(),
-    LANG: 'C.UTF-8',
-    PYTHONWARNINGS: 'ignore',
-    OS_AUTH_URL: `${stack.endpoints.identity}/v3`,
-    OS_USERNAME: user,
-    OS_PASSWORD: passwords[user],
-    OS_PROJECT_NAME: user,
-    OS_USER_DOMAIN_NAME: 'Default',
-    OS_PROJECT_DOMAIN_NAME: 'Default',
-    OS_IDENTITY_API_VERSION: '3',
-    OS_REGION_NAME: 'RegionOne',
-  }
-  const words = line.replace('AMPHORA', amphora_id).replace('RULE', rule_id).split(' ')
-  try {
-    return (await run('/usr/bin/neutron', words, { env, timeout: 120_000 })).stdout
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: string; stderr: string }
-    throw new Error(`${line}: ${stderr || stdout}`)
-  }
+/** A line of the genuine client's, as that user. */
+function neutron(line: string, user: 'admin' | 'demo' = 'demo'): Promise<string> {
+  return genuine(stack, user, ['neutron', ...line.replace('AMPHORA', amphora_id).replace('RULE', rule_id).split(' ')])
 }
 
 /** The cell of a client's table that is named so. */

@@ -3,55 +3,28 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { openCertificateStore } from '../../src/cloud/certificates/certificate-store.ts'
-import type { OpenStack } from '../../src/cloud/openstack.ts'
-import { loadOptions } from '../../src/service/options.ts'
-import { type Made, OpenSsl } from '../openssl.ts'
-import { testDatabase } from '../postgres.ts'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { genuine } from './genuine.ts'
-import { PocketStack } from './pocket-stack.ts'
-import { serviceSession, TenantSecrets, type User } from './tenant-secrets.ts'
+import { barbicanForTests, type User } from './tenant-secrets.ts'
 
 // A client takes seconds to start, and many of them on a busy machine.
 vi.setConfig({ testTimeout: 300_000 })
-const database = testDatabase()
-const openssl = new OpenSsl()
+const bed = barbicanForTests()
+const { openssl, store } = bed
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'barbican-'))
-let stack: PocketStack
-let secrets: TenantSecrets
-let service: OpenStack
-let octavia_id: string
-let authority: Made
-let made: Made
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 
-beforeAll(async () => {
-  stack = await PocketStack.start(database.url)
-  service = serviceSession(stack)
-  secrets = new TenantSecrets(stack)
-  octavia_id = await service.userId()
-  authority = openssl.certificate('/CN=Authority', { ca: true })
-  made = openssl.certificate('/CN=tenant.example', { by: authority, names: 'DNS:tenant.example' })
-})
-afterAll(async () => {
-  await service?.close()
-  await stack?.end()
-  openssl.remove()
-  fs.rmSync(folder, { recursive: true, force: true })
-})
-
-const keep = (payload: string | Buffer, more: object = {}) => secrets.keep(payload, more)
-const bundle = (parts: Record<string, string | Buffer>, type = 'certificate') => secrets.bundle(parts, type)
-const as = (user: User, method: string, url: string, body?: unknown) => secrets.as(user, method, url, body)
-const store = () => openCertificateStore(loadOptions(null, {}).certificates, () => service)
+const keep = (payload: string | Buffer, more: object = {}) => bed.secrets.keep(payload, more)
+const bundle = (parts: Record<string, string | Buffer>, type = 'certificate') => bed.secrets.bundle(parts, type)
+const as = (user: User, method: string, url: string, body?: unknown) => bed.secrets.as(user, method, url, body)
 
 describe('genuine clients', () => {
   const json = async <T>(user: 'admin' | 'demo', argv: string[]) =>
-    JSON.parse(await genuine(stack, user, ['openstack', ...argv, '-f', 'json'])) as T
+    JSON.parse(await genuine(bed.stack, user, ['openstack', ...argv, '-f', 'json'])) as T
 
   test('keep, list, read, grant and delete', async () => {
     const file = path.join(folder, 'crt.pem')
-    fs.writeFileSync(file, made.certificate)
+    fs.writeFileSync(file, bed.made.certificate)
     type Kept = Record<'Secret href', string>
     const stored = ['secret', 'store', '-s', 'certificate', '-t', 'text/plain', '--name', 'crt', '--file', file]
     const certificate = (await json<Kept>('demo', stored))['Secret href']
@@ -65,20 +38,24 @@ describe('genuine clients', () => {
         'text/plain',
         '--name',
         'key',
-        `--payload=${made.key}`,
+        `--payload=${bed.made.key}`,
       ])
     )['Secret href']
-    const p12 = openssl.pkcs12(made, [authority])
+    const p12 = openssl.pkcs12(bed.made, [bed.authority])
     const octets = ['-t', 'application/octet-stream', '-e', 'base64', `--payload=${p12.toString('base64')}`]
     const whole = (await json<Kept>('demo', ['secret', 'store', '--name', 'p12', ...octets]))['Secret href']
 
     const listed = await json<{ Name: string }[]>('demo', ['secret', 'list', '--name', 'crt'])
     expect(listed.map(one => one.Name)).toEqual(['crt'])
     expect(await json('demo', ['secret', 'get', certificate, '--payload'])).toEqual({
-      Payload: made.certificate.trim(),
+      Payload: bed.made.certificate.trim(),
     })
     const saved = path.join(folder, 'saved.p12')
-    await genuine(stack, 'demo', `openstack secret get ${whole} -t application/octet-stream --file ${saved}`.split(' '))
+    await genuine(
+      bed.stack,
+      'demo',
+      `openstack secret get ${whole} -t application/octet-stream --file ${saved}`.split(' '),
+    )
     expect(fs.readFileSync(saved)).toEqual(p12)
 
     const parts = ['--secret', `certificate=${certificate}`, '--secret', `private_key=${key}`]
@@ -90,14 +67,15 @@ describe('genuine clients', () => {
     )['Container href']
     await expect(store().read(container)).rejects.toMatchObject({ kind: 'closed' })
     for (const href of [container, certificate, key, whole])
-      await genuine(stack, 'demo', ['openstack', 'acl', 'user', 'add', '--user', octavia_id, href])
-    expect(await genuine(stack, 'demo', ['openstack', 'acl', 'get', container])).toContain(octavia_id)
-    for (const ref of [container, whole]) expect((await store().read(ref)).common_name).toBe('tenant.example')
+      await genuine(bed.stack, 'demo', ['openstack', 'acl', 'user', 'add', '--user', bed.octavia_id, href])
+    expect(await genuine(bed.stack, 'demo', ['openstack', 'acl', 'get', container])).toContain(bed.octavia_id)
+    for (const ref of [container, whole])
+      expect((await store().read(ref)).certificate_pem).toBe(bed.made.certificate.trim())
 
-    expect(await genuine(stack, 'demo', ['openstack', 'secret', 'container', 'list'])).toContain(container)
-    await genuine(stack, 'demo', ['openstack', 'secret', 'container', 'delete', container])
-    await genuine(stack, 'demo', ['openstack', 'secret', 'delete', key])
-    await expect(genuine(stack, 'demo', ['openstack', 'secret', 'get', key])).rejects.toThrow(/not found/i)
+    expect(await genuine(bed.stack, 'demo', ['openstack', 'secret', 'container', 'list'])).toContain(container)
+    await genuine(bed.stack, 'demo', ['openstack', 'secret', 'container', 'delete', container])
+    await genuine(bed.stack, 'demo', ['openstack', 'secret', 'delete', key])
+    await expect(genuine(bed.stack, 'demo', ['openstack', 'secret', 'get', key])).rejects.toThrow(/not found/i)
   })
 })
 
@@ -106,10 +84,10 @@ describe('a secret', () => {
     const { secret_ref } = (await as('demo', 'POST', '/v1/secrets', { name: 'later' })).body as { secret_ref: string }
     expect((await as('demo', 'GET', secret_ref)).body).not.toHaveProperty('content_types')
     expect((await as('demo', 'GET', `${secret_ref}/payload`)).status).toBe(404)
-    const url = secret_ref.replace(stack.endpoints.key_manager, '')
+    const url = secret_ref.replace(bed.stack.endpoints.key_manager, '')
     const put = async (headers: Record<string, string>, body: string) =>
-      stack.send('key_manager', 'PUT', url, {
-        headers: { 'x-auth-token': await stack.token('demo'), ...headers },
+      bed.stack.send('key_manager', 'PUT', url, {
+        headers: { 'x-auth-token': await bed.stack.token('demo'), ...headers },
         body,
       })
     expect((await put({ 'content-type': 'application/json' }, '{}')).status).toBe(415)
@@ -118,8 +96,8 @@ describe('a secret', () => {
     expect((await put(encoded, Buffer.from('{"a": 1}').toString('base64'))).status).toBe(204)
     expect((await put({ 'content-type': 'text/plain' }, 'again')).status).toBe(409)
     const read = async (accept?: string) => {
-      const headers = { 'x-auth-token': await stack.token('demo'), ...(accept && { accept }) }
-      return stack.send('key_manager', 'GET', `${url}/payload`, { headers })
+      const headers = { 'x-auth-token': await bed.stack.token('demo'), ...(accept && { accept }) }
+      return bed.stack.send('key_manager', 'GET', `${url}/payload`, { headers })
     }
     for (const accept of [undefined, 'application/octet-stream', 'text/plain']) {
       const answer = await read(accept)
@@ -179,7 +157,7 @@ describe('a secret', () => {
       await as('demo', 'POST', '/v1/secrets', { payload, payload_content_type: 'nonsense', bit_length: payload }),
     ]
     for (const answer of answers) expect(answer.text).not.toContain(payload)
-    expect(stack.log.join('\n')).not.toContain(payload)
+    expect(bed.stack.log.join('\n')).not.toContain(payload)
   })
 })
 
@@ -192,7 +170,7 @@ describe('who may', () => {
   ])('read: %s', async (_what, acl, expected) => {
     const secret = await keep('x')
     const container = await bundle({ certificate: 'c' })
-    const named = JSON.parse(JSON.stringify(acl ?? {}).replace('"octavia"', `"${octavia_id}"`))
+    const named = JSON.parse(JSON.stringify(acl ?? {}).replace('"octavia"', `"${bed.octavia_id}"`))
     for (const ref of [secret, container]) {
       if (acl) expect((await as('demo', 'PUT', `${ref}/acl`, named)).status).toBe(200)
       for (const [user, may] of Object.entries(expected) as [User, boolean][]) {
@@ -216,26 +194,26 @@ describe('who may', () => {
     expect((await as('demo', 'PATCH', `${ref}/acl`, { read: { 'project-access': false } })).status).toBe(200)
     const token = async (roles: string[]) => {
       const name = `user-${randomUUID()}`
-      const user = await stack.as('admin', 'identity', 'POST', '/v3/users', { user: { name, password: 'p' } })
+      const user = await bed.stack.as('admin', 'identity', 'POST', '/v3/users', { user: { name, password: 'p' } })
       const { id } = (user.body as { user: { id: string } }).user
       const first = async (url: string) => {
-        const { body } = await stack.as('admin', 'identity', 'GET', url)
+        const { body } = await bed.stack.as('admin', 'identity', 'GET', url)
         return (Object.values(body as object).find(Array.isArray) as { id: string }[])[0]!.id
       }
       const project = await first('/v3/projects?name=demo')
       for (const role of roles) {
         const url = `/v3/projects/${project}/users/${id}/roles/${await first(`/v3/roles?name=${role}`)}`
-        expect((await stack.as('admin', 'identity', 'PUT', url)).status).toBe(204)
+        expect((await bed.stack.as('admin', 'identity', 'PUT', url)).status).toBe(204)
       }
       const identity = { methods: ['password'], password: { user: { id, password: 'p' } } }
       const auth = { identity, scope: { project: { id: project } } }
-      const answer = await stack.send('identity', 'POST', '/v3/auth/tokens', { body: { auth } })
+      const answer = await bed.stack.send('identity', 'POST', '/v3/auth/tokens', { body: { auth } })
       return answer.headers['x-subject-token']!
     }
     const reads = async (roles: string[]) => {
       const headers = { 'x-auth-token': await token(roles), accept: 'text/plain' }
-      const url = `${ref.replace(stack.endpoints.key_manager, '')}/payload`
-      return (await stack.send('key_manager', 'GET', url, { headers })).status
+      const url = `${ref.replace(bed.stack.endpoints.key_manager, '')}/payload`
+      return (await bed.stack.send('key_manager', 'GET', url, { headers })).status
     }
     expect(await reads(['creator', 'member'])).toBe(403)
     expect(await reads(['admin'])).toBe(200)
@@ -280,4 +258,24 @@ describe('a container', () => {
     const fixed = await bundle({ certificate: 'c' })
     expect((await as('demo', 'POST', `${fixed}/secrets`, { name: 'x', secret_ref: await keep('3') })).status).toBe(400)
   })
+})
+
+test('whoever may read says that he uses it, once, and takes it back, once', async () => {
+  const tenant = { token: await bed.stack.token('demo') }
+  const container = await bundle({ certificate: 'c' })
+  const secret = await keep('x')
+  for (const [ref, consumer] of [
+    [container, { name: 'Octavia', URL: 'http://lb.example/l/1' }],
+    [secret, { service: 'Octavia', resource_type: 'listener', resource_id: randomUUID() }],
+  ] as const) {
+    await store().grant(ref, tenant)
+    const path = `${ref.replace(bed.stack.endpoints.key_manager, '').replace('/v1', '')}/consumers`
+    const consumers = async () => (await as('demo', 'GET', `${ref}/consumers`)).body as { consumers: object[] }
+    for (let n = 0; n < 2; n++) await bed.service.request('key-manager', 'POST', path, { body: consumer })
+    expect(await consumers()).toMatchObject({ total: 1, consumers: [consumer] })
+    await bed.service.request('key-manager', 'DELETE', path, { body: consumer })
+    expect(await consumers()).toMatchObject({ total: 0 })
+    const again = bed.service.request('key-manager', 'DELETE', path, { body: consumer })
+    await expect(again).rejects.toMatchObject({ kind: 'not_found' })
+  }
 })

@@ -1,7 +1,11 @@
 /** What a tenant (demo) keeps in the pocket cloud's Barbican, and the session of the service that is to read it. */
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { openCertificateStore } from '../../src/cloud/certificates/certificate-store.ts'
 import { OpenStack } from '../../src/cloud/openstack.ts'
-import { type PocketStack, passwords } from './pocket-stack.ts'
+import { loadOptions } from '../../src/service/options.ts'
+import { type Made, OpenSsl } from '../openssl.ts'
+import { testDatabase } from '../postgres.ts'
+import { PocketStack, passwords } from './pocket-stack.ts'
 
 export type User = 'admin' | 'demo' | 'octavia'
 
@@ -39,8 +43,39 @@ export class TenantSecrets {
   }
 }
 
+/** A pocket cloud for the file's tests, with an authority's certificate and a tenant's. Read it inside tests and hooks. */
+export function barbicanForTests() {
+  const database = testDatabase()
+  const openssl = new OpenSsl()
+  const bed = {
+    openssl,
+    stack: undefined as unknown as PocketStack,
+    secrets: undefined as unknown as TenantSecrets,
+    service: undefined as unknown as OpenStack,
+    /** Of the service's user. */
+    octavia_id: '',
+    authority: undefined as unknown as Made,
+    made: undefined as unknown as Made,
+    store: () => openCertificateStore(loadOptions(null, {}).certificates, () => bed.service),
+  }
+  beforeAll(async () => {
+    bed.stack = await PocketStack.start(database.url)
+    bed.service = serviceSession(bed.stack)
+    bed.secrets = new TenantSecrets(bed.stack)
+    bed.octavia_id = await bed.service.userId()
+    bed.authority = openssl.certificate('/CN=Authority', { ca: true })
+    bed.made = openssl.certificate('/CN=tenant.example', { by: bed.authority, names: 'DNS:tenant.example' })
+  })
+  afterAll(async () => {
+    await bed.service?.close()
+    await bed.stack?.end()
+    openssl.remove()
+  })
+  return bed
+}
+
 /** The service user's session, as ottavia opens it. */
-export function serviceSession(stack: PocketStack): OpenStack {
+function serviceSession(stack: PocketStack): OpenStack {
   return new OpenStack({
     auth_url: `${stack.endpoints.identity}/v3`,
     username: 'octavia',

@@ -47,18 +47,9 @@ export class BarbicanStore implements CertificateStore {
     return authorityOf(ref, bytesOf(await this.#ask(ref, reading, () => this.#barbican.payload(id, reading))))
   }
 
+  /** A container's ACL says nothing of its secrets': each has its own. */
   async grant(ref: string, tenant: Tenant): Promise<void> {
     const user_id = await this.#barbican.userId(tenant.signal)
-    await this.#eachAcl(ref, tenant, users => (users.includes(user_id) ? null : [...users, user_id]))
-  }
-
-  async revoke(ref: string, tenant: Tenant): Promise<void> {
-    const user_id = await this.#barbican.userId(tenant.signal)
-    await this.#eachAcl(ref, tenant, users => (users.includes(user_id) ? users.filter(one => one !== user_id) : null))
-  }
-
-  /** A container's ACL says nothing of its secrets': each has its own. */
-  async #eachAcl(ref: string, tenant: Tenant, changed: (users: string[]) => string[] | null): Promise<void> {
     const named = known(ref)
     const refs: BarbicanRef[] = [named]
     if (named.kind === 'container') {
@@ -68,8 +59,8 @@ export class BarbicanStore implements CertificateStore {
     for (const one of refs)
       await this.#ask(ref, tenant, async () => {
         const acl = await this.#barbican.acl(one, tenant)
-        const users = changed(acl.users)
-        if (users !== null) await this.#barbican.setAcl(one, { ...acl, users }, tenant)
+        if (!acl.users.includes(user_id))
+          await this.#barbican.setAcl(one, { ...acl, users: [...acl.users, user_id] }, tenant)
       })
   }
 

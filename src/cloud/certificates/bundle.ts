@@ -11,9 +11,6 @@ export type CertificateBundle = {
   private_key_pem: Secret
   /** From the certificate's issuer towards the root. */
   intermediates_pem: string[]
-  /** In lower case; null where the subject has none. */
-  common_name: string | null
-  dns_names: string[]
   not_after: Date
 }
 
@@ -56,8 +53,6 @@ export function joined(
     certificate_pem: pemOf(certificate),
     private_key_pem: new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString().trim()),
     intermediates_pem: leafToRoot(certificate, others).map(pemOf),
-    common_name: commonName(certificate),
-    dns_names: dnsNames(certificate.subjectAltName ?? ''),
     not_after,
   }
 }
@@ -99,16 +94,4 @@ const certificateLabels = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICA
 
 function pemOf(certificate: X509Certificate): string {
   return certificate.toString().trim()
-}
-
-function commonName(certificate: X509Certificate): string | null {
-  const subject = certificate.toLegacyObject().subject as unknown as { CN?: string | string[] } | undefined
-  return [subject?.CN ?? []].flat()[0]?.toLowerCase() ?? null
-}
-
-/** Node's form: `DNS:a, IP Address:b, DNS:"quoted, where strange"`. Quoted names are no DNS names. */
-function dnsNames(alternatives: string): string[] {
-  return [...alternatives.matchAll(/([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/gy)]
-    .filter(([, kind, name]) => kind === 'DNS' && !name!.startsWith('"'))
-    .map(([, , name]) => name!)
 }

@@ -17,8 +17,6 @@ export interface CertificateStore {
   /** Lets the service user read it from now on, in the name of the tenant, whose token it takes. Once more changes
    *  nothing. */
   grant(ref: string, tenant: { token: string; signal?: AbortSignal }): Promise<void>
-  /** Takes that back. */
-  revoke(ref: string, tenant: { token: string; signal?: AbortSignal }): Promise<void>
 }
 
 export type Reading = {

@@ -36,8 +36,6 @@ export class LocalStore implements CertificateStore {
   /** Nothing: the folder is ottavia's own. */
   async grant(): Promise<void> {}
 
-  async revoke(): Promise<void> {}
-
   async #certificate(ref: string): Promise<Buffer> {
     const bytes = await this.#file(ref, 'crt')
     if (bytes === null) throw new CertificateError(ref, 'missing', 'is not among the stored certificates')
