@@ -15,10 +15,15 @@ const env = {
   PATH: `${path.join(repository, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`,
 }
 
-check('format and lint (biome)', ['biome', 'check', '.'])
-check('types (tsc)', ['tsc'])
-check('nothing unused (knip)', ['knip', '--no-progress'])
-await vitest({ title: 'unit and contract tests', config: 'vitest.config.ts' })
+// what is asked to end ends as by Ctrl-C, with its stacks
+const running = new Set()
+for (const signal of ['SIGTERM', 'SIGHUP'])
+  process.once(signal, () => {
+    sum.failed++
+    parts.length = 0
+    for (const child of running) child.kill('SIGINT')
+  })
+
 // much of the time of a stack goes by in waiting: two at once
 const config = 'vitest.acceptance.config.ts'
 const parts = [
@@ -30,6 +35,11 @@ const parts = [
     shard,
   })),
 ]
+
+check('format and lint (biome)', ['biome', 'check', '.'])
+check('types (tsc)', ['tsc'])
+check('nothing unused (knip)', ['knip', '--no-progress'])
+await vitest({ title: 'unit and contract tests', config: 'vitest.config.ts' })
 const next = async () => {
   for (let part = parts.shift(); part; part = parts.shift()) await vitest(part)
 }
@@ -53,9 +63,11 @@ async function vitest({ title, config, stacks = '', shard }) {
   if (!shard) process.stdout.write(`\n== ${title}\n`)
   const stdio = shard ? ['ignore', 'pipe', 'pipe'] : 'inherit'
   const child = spawn('vitest', argv, { cwd: repository, env: { ...env, OTTAVIA_STACKS: stacks }, stdio })
+  running.add(child)
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (said += chunk))
   const status = await new Promise(resolve => child.once('close', resolve).once('error', () => resolve(1)))
+  running.delete(child)
   if (shard) process.stdout.write(`\n== ${title}\n${said}`)
   if (!fs.existsSync(report)) return void sum.failed++
   const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(report, 'utf8'))

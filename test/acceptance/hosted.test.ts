@@ -294,7 +294,10 @@ describe('providers beside each other', () => {
     const datagrams = { protocol: 'UDP', protocol_port: 53 }
     expect(await post({ provider: 'haproxy', listeners: [datagrams] })).toMatchObject({
       status: 501,
-      body: { faultstring: "Provider 'haproxy' does not support a requested option: listener protocol UDP" },
+      body: {
+        faultstring:
+          "Provider 'haproxy' does not support a requested option: listener protocol UDP: haproxy does not carry it; provider amphora does",
+      },
     })
     const flavor_id = await admin.singleAmphora()
     expect((await post({ provider: 'haproxy', flavor_id })).status).toBe(400)

@@ -47,6 +47,16 @@ exec nsenter --target $pid --net=$ROOT/run/netns/amphora-haproxy sh -c 'ROOT='$R
     return ran.stdout
   }
 
+  /** What the listener's haproxy answers on its socket. */
+  async askHaproxy(listener_id: string, question: string): Promise<string> {
+    const program = `const s = require('net').connect(process.argv[1], () => s.write(process.argv[2] + '\\n')); s.pipe(process.stdout)`
+    const socket = `/proc/$(cut -d' ' -f1 /run/pocket/servers/${this.server_id})/root/var/lib/octavia/${listener_id}.sock`
+    const script = `exec "$0" -e "$1" "${socket}" "$2"`
+    const ran = await this.#stack.exec('sh', '-c', script, process.execPath, program, question)
+    if (ran.status !== 0) throw new Error(`${question}: ${ran.stderr}`)
+    return ran.stdout
+  }
+
   /** The configuration as it was uploaded. */
   uploaded(listener_id: string): Promise<string> {
     return this.shell(`cat $ROOT/var/lib/octavia/${listener_id}/haproxy.cfg`)

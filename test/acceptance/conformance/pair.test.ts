@@ -9,7 +9,10 @@ import { eventually, Stack } from '../stack.ts'
 const stack = new Stack(inject('stack_dir'))
 let api: Api
 let servers: Servers
-let lb: Made & { additional_vips: { ip_address: string }[] }
+let lb: Made & {
+  additional_vips: { ip_address: string }[]
+  listeners: { id: string; default_pool_id: string }[]
+}
 
 beforeAll(async () => {
   api = await Api.of(stack, 'demo')
@@ -64,8 +67,12 @@ test('VIPs of both families move together, and persistence by cookie and by sour
   expect(before).toMatchObject({ a: Array(4).fill('a'), b: Array(4).fill('b') })
   expect([new Set(before.four).size, new Set(before.six).size]).toEqual([1, 1])
 
-  // two haproxies that began in the same moment have missed each other, and try again after five to eight seconds
-  await new Promise(resolve => setTimeout(resolve, 10_000))
+  // two haproxies that began in the same moment may have missed each other, and try again after some seconds
+  const standby = await Inside.of(stack, lb.id, 'BACKUP')
+  for (const { id, default_pool_id } of lb.listeners)
+    await eventually('the one that stands by knows both clients', async () =>
+      (await standby.askHaproxy(id, `show table ${default_pool_id}`)).includes('used:2'),
+    )
   await (await Inside.of(stack, lb.id, 'MASTER')).end('everything')
   await eventually('the other one answers on both', async () => {
     const all = await Promise.all([curl(stack, `${four}/`), curl(stack, `${six}/`)])
