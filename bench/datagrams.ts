@@ -30,7 +30,7 @@ async function one(): Promise<void> {
     const apply = async (document: string) => {
       await client.uploadDatagrams(id, document)
       const begin_ms = performance.now()
-      await client.startListener(id)
+      await client.startUnit(id)
       return performance.now() - begin_ms
     }
     const bare = await beatCost(sandbox)
@@ -95,7 +95,7 @@ async function two(): Promise<void> {
       await pair.plugVip(n)
       await pair.startVrrp(n)
       await pair.clients[n]!.uploadDatagrams(id, datagramText(input()))
-      await pair.clients[n]!.startListener(id)
+      await pair.clients[n]!.startUnit(id)
     }
     await pair.awaitHolder(0)
     await new Datagrams(pair.first).answer(['10.0.0.11', '10.0.0.12'])

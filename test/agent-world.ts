@@ -20,8 +20,9 @@ export type Box = {
 
 type Port = { mac_address: string; fixed_ips: { ip_address: string }[] }
 
-/** The calls of the agent in the box that `box` finds; it throws where nobody answers. */
-export function agentCalls(box: () => Box, ports: () => Port[]) {
+/** The calls of the agent in the box that `box` finds; it throws where nobody answers. `refuses`: what haproxy says of a text
+ *  that it does not take. */
+export function agentCalls(box: () => Box, ports: () => Port[], refuses: (cfg: string) => string | null) {
   const listener = (id: string) => {
     const found = box().listeners.get(id)
     if (!found) throw new AgentError(404, 'not_found', 'Listener Not Found')
@@ -44,7 +45,7 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
         return { uuid, status: l.running ? 'ACTIVE' : 'OFFLINE', type: l.cfg.startsWith('{') ? 'UDP' : '' }
       }),
     listener: async (id: string) => ({ uuid: id, status: listener(id).running ? 'ACTIVE' : 'OFFLINE', type: '' }),
-    listenerConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
+    unitConfig: async (id: string) => ({ cfg: listener(id).cfg, etag: null }),
     datagramConfig: async (id: string) => ({ document: listener(id).cfg, etag: null }),
     details: async () => ({ vrrp: { role: null, etag: box().keepalived?.running ? 'etag' : null } }),
     renewCertificate: async () => void box(),
@@ -63,10 +64,11 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
       const found = box()
       if (found.keepalived) found.keepalived.running = false
     },
-    uploadListener: async (id: string, cfg: string) => {
+    uploadUnit: async (id: string, cfg: string) => {
       const files = [...cfg.matchAll(/\S+\/certs\/(\S+)/g)].map(([, file]) => file!)
       const missing = files.find(file => !box().tls_files.has(file))
-      if (missing) throw new AgentError(400, 'refused', 'Invalid request', `unable to load ${missing}`)
+      const said = missing ? `unable to load ${missing}` : refuses(cfg)
+      if (said) throw new AgentError(400, 'refused', 'Invalid request', said)
       const read = files.map(file => `${file}: ${box().tls_files.get(file)}`)
       box().listeners.set(id, { cfg, running: box().listeners.get(id)?.running ?? false, files: read })
       return { etag: null, warning: null }
@@ -78,14 +80,17 @@ export function agentCalls(box: () => Box, ports: () => Port[]) {
     uploadTlsFile: async (id: string, name: string, pem: Buffer) => {
       box().tls_files.set(`${id}/${name}`, pem.toString())
     },
-    startListener: async (id: string) => {
+    startUnit: async (id: string) => {
       listener(id).running = true
     },
-    stopListener: async (id: string) => {
+    stopUnit: async (id: string) => {
       listener(id).running = false
     },
-    reloadListener: async (id: string) => void listener(id),
-    deleteListener: async (id: string) => {
+    // one that does not run is started
+    reloadUnit: async (id: string) => {
+      listener(id).running = true
+    },
+    deleteUnit: async (id: string) => {
       listener(id)
       box().listeners.delete(id)
     },

@@ -1,7 +1,7 @@
 /** A cloud in memory for the laws of flows: servers, ports, groups and agents, each call of which can be made to die. */
 import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
-import type { Amphora } from '../src/lbaas/amphora.ts'
+import type { Amphora, Unit } from '../src/lbaas/amphora.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
 import { Secret } from '../src/service/secret.ts'
 import { agentCalls, type Box } from './agent-world.ts'
@@ -31,15 +31,16 @@ export class CloudWorld {
   readonly ports = new Map<string, Port>()
   readonly groups = new Map<string, Group>()
   readonly server_groups = new Map<string, { id: string; name: string; policies: string[]; members: string[] }>()
-  /** Amphorae that stand by for anybody. */
+  /** Amphorae that stand by for anybody, and what becomes of the row of one that was taken. */
   readonly spares: Amphora[] = []
-  /** What becomes of the row of one that was taken. */
   adopted: (spare: Amphora) => void = () => {}
   /** What is kept for load balancers, and what the key manager does when it is asked. */
   readonly vault = new Map<string, Secret>()
   certificate: (ref: string) => void = () => {}
-  /** No server finds a host any more. */
-  full = false
+  /** What one haproxy serves on new amphorae, and what it says of a text that it does not take. */
+  unit: Unit = 'listener'
+  refuses: (cfg: string) => string | null = () => null
+  full = false // no server finds a host any more
   effects = 0
   death: Death = null
   #late: { due: number; effect: () => Promise<unknown> } | null = null
@@ -170,6 +171,7 @@ export class CloudWorld {
         network_ids: ['mgmt'],
         security_group_ids: ['mgmt-group'],
         ssh_key_name: null,
+        unit: this.unit,
         boot_patience_s: 300,
         anti_affinity_policy: 'anti-affinity',
         vrrp: { advert_int_s: 1, priority: { MASTER: 254, BACKUP: 253 } },
@@ -221,7 +223,7 @@ export class CloudWorld {
       if (!found || found.dead) throw new AgentError(0, 'unavailable', 'nobody answers')
       return found
     }
-    return this.mortal(agentCalls(box, () => [...this.ports.values()])) as unknown as Agent
+    return this.mortal(agentCalls(box, () => [...this.ports.values()], this.refuses)) as unknown as Agent
   }
 
   /** Every call counts; the one that the death names has its effect, or not yet, or not at all, and does not come back. */

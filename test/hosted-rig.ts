@@ -73,6 +73,7 @@ export class HostedWorld extends CloudWorld {
             return found
           },
           () => [...this.ports.values()],
+          this.refuses,
         ),
       ) as unknown as ReturnType<Clients['agent']>
     const known = [...this.hosts.keys()].map(name => ({ name, address: `address of ${name}` }))
@@ -82,6 +83,7 @@ export class HostedWorld extends CloudWorld {
       vault,
       hosts: { known, ...this.mortal(calls) },
       agent: agentOf,
+      unit: this.unit,
       newId: () => `amphora-${++this.#amphorae_made}`,
     }
   }

@@ -29,9 +29,9 @@ const cfg = (members: MemberInput[], listener: Partial<ListenerInput['listener']
 
 /** As a controller does it; how it got into force. */
 async function apply(text: string) {
-  await client.uploadListener(L1, text)
+  await client.uploadUnit(L1, text)
   const { status } = await client.listener(L1)
-  const { applied } = await (status === 'ACTIVE' ? client.reloadListener(L1) : client.startListener(L1))
+  const { applied } = await (status === 'ACTIVE' ? client.reloadUnit(L1) : client.startUnit(L1))
   return applied
 }
 
@@ -66,7 +66,7 @@ describe('who may ask what', () => {
       status: 500,
       message: 'Failed to start keepalived service',
     })
-    await expect(client.startListener(L2)).rejects.toMatchObject({ kind: 'not_found', message: 'Listener Not Found' })
+    await expect(client.startUnit(L2)).rejects.toMatchObject({ kind: 'not_found', message: 'Listener Not Found' })
     await expect(client.interface('nonsense')).rejects.toMatchObject({ status: 400, message: 'Invalid IP address' })
   })
 })
@@ -122,24 +122,24 @@ describe('plugging', () => {
 
 describe('a listener', () => {
   test('that haproxy does not understand is refused in haproxy’s words, and leaves nothing', async () => {
-    await expect(client.uploadListener(L1, 'global\n  nonsense\n')).rejects.toMatchObject({
+    await expect(client.uploadUnit(L1, 'global\n  nonsense\n')).rejects.toMatchObject({
       status: 400,
       kind: 'refused',
       message: 'Invalid request',
       details: expect.stringContaining("unknown keyword 'nonsense'"),
     })
-    await expect(client.listenerConfig(L1)).rejects.toMatchObject({ kind: 'not_found' })
+    await expect(client.unitConfig(L1)).rejects.toMatchObject({ kind: 'not_found' })
     expect(sandbox.read(`${folderOf(L1)}/haproxy.cfg.new`)).toBeNull()
   })
 
   test('is kept byte by byte, and started by its own call', async () => {
     const text = cfg([member(1), member(2)])
     const md5 = createHash('md5').update(text).digest('hex')
-    const uploaded = await client.uploadListener(L1, text)
+    const uploaded = await client.uploadUnit(L1, text)
     expect(uploaded.etag).toBe(md5)
-    expect(await client.listenerConfig(L1)).toEqual({ cfg: text, etag: md5 })
+    expect(await client.unitConfig(L1)).toEqual({ cfg: text, etag: md5 })
     expect(await client.listener(L1)).toEqual({ status: 'OFFLINE', uuid: L1, type: '' })
-    const started = await client.startListener(L1)
+    const started = await client.startUnit(L1)
     expect(started).toMatchObject({ applied: 'start', details: expect.stringContaining(`daemon for ${L1} started`) })
     expect(await client.listener(L1)).toEqual({
       status: 'ACTIVE',
@@ -152,10 +152,10 @@ describe('a listener', () => {
   })
 
   test('a bad upload leaves the good one in force', async () => {
-    await expect(client.uploadListener(L1, cfg([member(1)]).replace('mode http', 'mode x'))).rejects.toMatchObject({
+    await expect(client.uploadUnit(L1, cfg([member(1)]).replace('mode http', 'mode x'))).rejects.toMatchObject({
       status: 400,
     })
-    expect((await client.reloadListener(L1)).applied).toBe('none')
+    expect((await client.reloadUnit(L1)).applied).toBe('none')
     expect(await sandbox.answers(url, 2)).toEqual({ '10.0.0.11': 1, '10.0.0.12': 1 })
   })
 
@@ -295,23 +295,23 @@ describe('in the end', () => {
   })
 
   test('a controller that has lost its claim changes nothing', async () => {
-    await client.stopListener(L1, { token: { load_balancer_id: 'lb1', value: 8n } })
+    await client.stopUnit(L1, { token: { load_balancer_id: 'lb1', value: 8n } })
     const older = { token: { load_balancer_id: 'lb1', value: 7n } }
-    await expect(client.startListener(L1, older)).rejects.toMatchObject({
+    await expect(client.startUnit(L1, older)).rejects.toMatchObject({
       kind: 'conflict',
       message: 'A newer controller is at work',
     })
     expect(await client.listener(L1, older)).toEqual({ status: 'OFFLINE', uuid: L1, type: '' })
-    expect((await client.startListener(L1)).applied).toBe('start')
+    expect((await client.startUnit(L1)).applied).toBe('start')
   })
 
   test('a listener that is deleted leaves nothing', async () => {
-    expect(await client.deleteListener(L1)).toEqual({ message: 'OK' })
+    expect(await client.deleteUnit(L1)).toEqual({ message: 'OK' })
     expect(haproxies()).toEqual([])
     expect(sandbox.read(folderOf(L1))).toBeNull()
     expect(sandbox.read(`/var/lib/octavia/${L1}.sock`)).toBeNull()
     expect(await client.listeners()).toEqual([])
-    await expect(client.deleteListener(L1)).rejects.toMatchObject({ kind: 'not_found' })
+    await expect(client.deleteUnit(L1)).rejects.toMatchObject({ kind: 'not_found' })
   })
 
   test('the VIP may be of IPv6', async () => {

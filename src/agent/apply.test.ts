@@ -21,9 +21,9 @@ afterAll(async () => {
 const url = 'http://10.0.0.10/'
 
 async function apply(sample: Sample) {
-  await client.uploadListener(sample.id, sampleConfig(sample))
+  await client.uploadUnit(sample.id, sampleConfig(sample))
   const { status } = await client.listener(sample.id)
-  return (status === 'ACTIVE' ? await client.reloadListener(sample.id) : await client.startListener(sample.id)).applied
+  return (status === 'ACTIVE' ? await client.reloadUnit(sample.id) : await client.startUnit(sample.id)).applied
 }
 
 describe('under traffic', () => {
@@ -54,8 +54,8 @@ describe('under traffic', () => {
 
   test('many changes at once end as the last of them', async () => {
     const all = Array.from({ length: 12 }, (_, n) => member(1 + (n % 3), { weight: 1 + n }))
-    await Promise.all(all.map(each => client.uploadListener(id, sampleConfig({ id, members: [each] }))))
-    const results = await Promise.all(all.map(() => client.reloadListener(id)))
+    await Promise.all(all.map(each => client.uploadUnit(id, sampleConfig({ id, members: [each] }))))
+    const results = await Promise.all(all.map(() => client.reloadUnit(id)))
     expect(results.map(each => each.applied).filter(each => each !== 'none')).toHaveLength(1)
     const members = (await client.listener(id)).pools?.[0]?.members ?? {}
     expect(Object.values(members)).toContain('no check')
@@ -103,8 +103,8 @@ describe('a member is added at run time', () => {
     for (let i = 0; i < 4; i++) expect((await sandbox.curl('http://10.0.0.10:8080/', ...jar)).stdout).toBe('10.0.0.11')
     expect(Object.keys(await sandbox.answers('http://10.0.0.10:8080/', 6)).length).toBe(3)
     // Newly started, haproxy still knows the cookie: it is made of the address and the pool's key.
-    await client.stopListener('kind')
-    await client.startListener('kind')
+    await client.stopUnit('kind')
+    await client.startUnit('kind')
     for (let i = 0; i < 4; i++) expect((await sandbox.curl('http://10.0.0.10:8080/', ...jar)).stdout).toBe('10.0.0.11')
   })
 })
@@ -143,10 +143,10 @@ describe('what cannot be', () => {
   test('more connections than the process may have files: fewer, and the controller is told', async () => {
     const connection_limit = 900_000
     const text = sampleConfig({ id, members: [member(2)], listener: { protocol_port: 82, connection_limit } })
-    const { warning } = await client.uploadListener(id, text)
+    const { warning } = await client.uploadUnit(id, text)
     const hard = Number(/^Max open files\s+\S+\s+(\S+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8'))?.[1])
     if (hard < 2_000_000) expect(warning).toContain(`maxconn ${connection_limit} lowered to`)
-    await client.reloadListener(id)
+    await client.reloadUnit(id)
     expect(await sandbox.answers('http://10.0.0.10:82/', 1)).toEqual({ '10.0.0.12': 1 })
   })
 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeHeartbeat, encodeHeartbeat } from '../amphora/heartbeat.ts'
 import { heartbeatOf, type SeenListener } from './beat.ts'
-import { type Counters, none, parseStatistics } from './statistics.ts'
+import { type Counters, none, parseStatistics, poolsOfListener } from './statistics.ts'
 import { Totals } from './totals.ts'
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -13,7 +13,6 @@ const counters: fc.Arbitrary<Counters> = fc.record({
   totconns: fc.nat(9),
   ereq: fc.nat(9),
 })
-const own = { start: 3, boot_id: 'b-1', role: 'MASTER', keepalived: null } as const
 const answer: SeenListener['answer'] = {
   status: 'OPEN',
   sessions: 2,
@@ -23,10 +22,11 @@ const answer: SeenListener['answer'] = {
 }
 const totals = { tx: 10, rx: 20, totconns: 3, ereq: 1 }
 const told = { tx: 4, rx: 5, totconns: 1, ereq: 1 }
-const digest = '0123456789abcdef0123456789abcdef'
+const digests = { [id(1)]: '0123456789abcdef0123456789abcdef' }
+const own = { start: 3, boot_id: 'b-1', role: 'MASTER', keepalived: null, digests } as const
 const listeners: SeenListener[] = [
-  { id: id(1), answer, totals, told, digest },
-  { id: id(2), answer: null, totals, told, digest: null },
+  { id: id(1), answer, totals, told },
+  { id: id(2), answer: null, totals, told },
 ]
 const seen = { id: id(9), seq: 4, listeners, own }
 
@@ -39,8 +39,15 @@ describe('a heartbeat', () => {
       ver: 3,
       listeners: { [id(1)]: { status: 'OPEN', stats: { tx: 6, rx: 15, conns: 2, totconns: 2, ereq: 0 } } },
       pools: { [`${id(3)}:${id(1)}`]: answer!.pools[id(3)] },
-      ottavia: { ...own, counters: { [id(1)]: totals, [id(2)]: totals }, digests: { [id(1)]: digest } },
+      ottavia: { ...own, counters: { [id(1)]: totals, [id(2)]: totals } },
     })
+    expect(decodeHeartbeat(encodeHeartbeat(message, 'k', '1.0'), 'k')).toEqual({ ok: true, message })
+  })
+
+  test('of counters that have begun anew has what they are now', () => {
+    const again = { ...seen, listeners: [{ id: id(1), answer, totals: told, told: totals }] }
+    const message = heartbeatOf('1.0', again)
+    expect(message.listeners[id(1)]!.stats).toEqual({ tx: 4, rx: 5, conns: 2, totconns: 1, ereq: 0 })
     expect(decodeHeartbeat(encodeHeartbeat(message, 'k', '1.0'), 'k')).toEqual({ ok: true, message })
   })
 
@@ -106,14 +113,33 @@ test('haproxy’s statistics are read', () => {
     'p1,m3,0,4,1,2,,MAINT,1,',
     'p1,BACKEND,1,4,1,2,,UP,1,',
   ].join('\n')
-  expect(parseStatistics(text, 'l1', new Set(['p1/m3']))).toEqual({
+  const pool = { status: 'UP', members: { m1: 'UP', m2: 'DRAIN' } }
+  const found = parseStatistics(text, new Set(['p1/m3']))
+  const counters = { tx: 200, rx: 100, totconns: 9, ereq: 1 }
+  expect(found).toEqual({
     worker: '12:34',
     stopping: true,
-    status: 'OPEN',
-    sessions: 2,
     requests: 1,
-    counters: { tx: 200, rx: 100, totconns: 9, ereq: 1 },
-    pools: { p1: { status: 'UP', members: { m1: 'UP', m2: 'DRAIN' } } },
+    frontends: { l1: { status: 'OPEN', sessions: 2, counters } },
+    pools: { p1: pool },
   })
-  expect(parseStatistics('', 'l1', new Set())).toMatchObject({ status: null, pools: {} })
+  expect(poolsOfListener(found, 'l1')).toEqual({ p1: pool })
+  expect(parseStatistics('', new Set())).toMatchObject({ frontends: {}, pools: {} })
+})
+
+test('of listeners that share a haproxy each has its own pools', () => {
+  const text = [
+    '# pxname,svname,scur,stot,bin,bout,ereq,status,weight,',
+    'l1,FRONTEND,2,9,100,200,1,OPEN,,',
+    'l2,FRONTEND,0,0,0,0,0,FULL,,',
+    'prometheus-exporter:l2,BACKEND,0,0,0,0,,UP,1,',
+    'p1:l1,m1,0,4,1,2,,DOWN,1,',
+    'p1:l1,BACKEND,1,4,1,2,,DOWN,1,',
+    'p1:l2,m1,0,4,1,2,,UP,1,',
+    'p1:l2,BACKEND,1,4,1,2,,UP,1,',
+  ].join('\n')
+  const found = parseStatistics(text, new Set())
+  expect(Object.keys(found.frontends)).toEqual(['l1', 'l2'])
+  expect(poolsOfListener(found, 'l1')).toEqual({ p1: { status: 'DOWN', members: { m1: 'DOWN' } } })
+  expect(poolsOfListener(found, 'l2')).toEqual({ p1: { status: 'UP', members: { m1: 'UP' } } })
 })

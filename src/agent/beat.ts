@@ -7,7 +7,7 @@ export function heartbeatOf(form: '0.5' | '1.0', { id, seq, listeners, own }: Se
   return form === '0.5' ? older({ id, seq, listeners, own }) : newer({ id, seq, listeners, own })
 }
 
-export type Seen = { id: string; seq: number; listeners: SeenListener[]; own: Omit<OwnReport, 'counters' | 'digests'> }
+export type Seen = { id: string; seq: number; listeners: SeenListener[]; own: Omit<OwnReport, 'counters'> }
 
 export type SeenListener = {
   id: string
@@ -16,8 +16,16 @@ export type SeenListener = {
   /** All that was ever counted, and what of it was told in the last beat. */
   totals: Counters
   told: Counters
+}
+
+/** What was found of one unit: its listeners, and how it does. */
+export type LookedAt = {
+  id: string
+  listeners: Omit<SeenListener, 'totals' | 'told'>[]
   /** Of the uploaded configuration that runs; null when none does. */
   digest: string | null
+  /** It is to serve and did not answer. */
+  missed: boolean
 }
 
 /** Counters are what was added since the last beat, statuses are haproxy's own; who does not answer is absent. */
@@ -29,7 +37,8 @@ function newer({ id, seq, listeners, own }: Seen): Heartbeat {
     ver: 3,
     listeners: record(
       answering.map(({ id, answer: { status, sessions }, totals, told }) => {
-        const { tx, rx, totconns, ereq } = over(totals, told, (now, then) => now - then)
+        // of one that was switched off and on again the counters have begun anew
+        const { tx, rx, totconns, ereq } = over(totals, told, (now, then) => (now < then ? now : now - then))
         return [id, { status, stats: { tx, rx, conns: sessions, totconns, ereq } }]
       }),
     ),
@@ -41,7 +50,6 @@ function newer({ id, seq, listeners, own }: Seen): Heartbeat {
     ottavia: {
       ...own,
       counters: record(listeners.map(({ id, totals }) => [id, totals])),
-      digests: record(listeners.flatMap(({ id, digest }) => (digest === null ? [] : [[id, digest]]))),
     },
   }
 }

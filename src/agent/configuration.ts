@@ -38,6 +38,19 @@ export function parseConfiguration(text: string): Configuration {
   return { sections }
 }
 
+/** The listeners that it is for. */
+export function frontendsOf(text: string): string[] {
+  return parseConfiguration(text).sections.flatMap(each => (each.kind === 'frontend' ? [each.name] : []))
+}
+
+/** In the field's words. */
+export function typeOf(text: string, listener_id: string): string {
+  const { sections } = parseConfiguration(text)
+  const lines = sections.find(each => each.kind === 'frontend' && each.name === listener_id)?.lines ?? []
+  if (lines.some(line => line[0] === 'bind' && line.includes('ssl'))) return 'TERMINATED_HTTPS'
+  return (lines.find(line => line[0] === 'mode')?.[1] ?? '').toUpperCase()
+}
+
 /** Whether the word begins a section. */
 export function isSection(word: string): boolean {
   return sectionKinds.has(word)

@@ -8,9 +8,9 @@ import { keeping, type Ruleset, rulesetOf, tableOf } from '../amphora/nftables/r
 import { fingerprintOf, scriptsOf } from '../amphora/nftables/script.ts'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
+import type { LookedAt } from './beat.ts'
 import type { DatagramKernel } from './datagram-kernel.ts'
 import { readIfThere, writeWhole } from './files.ts'
-import type { LookedAt } from './listener.ts'
 import type { Log } from './log.ts'
 import { MemberHealth } from './member-health.ts'
 import type { Prober } from './prober.ts'
@@ -32,7 +32,7 @@ export class DatagramListener {
   /** What is in force. */
   #running: { document: Document; ruleset: Ruleset; digest: string } | null = null
   readonly #health = new MemberHealth()
-  #last: LookedAt['answer'] = null
+  #last: Answered = null
 
   constructor(id: string, options: DatagramListenerOptions) {
     this.id = id
@@ -102,7 +102,7 @@ export class DatagramListener {
   /** What a heartbeat tells of it; waits for the kernel's answer no longer than that. Rules do not end because nft is slow:
    *  the answer before stands in for one that is late. */
   async look(limit_ms: number): Promise<LookedAt> {
-    const late = new Promise<LookedAt['answer']>(resolve => {
+    const late = new Promise<Answered>(resolve => {
       setTimeout(() => resolve(this.#last), limit_ms).unref()
     })
     const looking = this.#look().catch(() => null)
@@ -110,17 +110,22 @@ export class DatagramListener {
       this.#last = answer
     })
     const answer = this.#enabled ? await Promise.race([looking, late]) : null
-    return { id: this.id, answer, digest: answer === null ? null : (this.#running?.digest ?? null), missed: false }
+    const digest = answer === null ? null : (this.#running?.digest ?? null)
+    return { id: this.id, listeners: [{ id: this.id, answer }], digest, missed: false }
   }
 
-  async entry(): Promise<ListenerEntry> {
+  async entries(): Promise<ListenerEntry[]> {
+    return [this.#entry]
+  }
+
+  get #entry(): ListenerEntry {
     const { status } = this
     return { status, uuid: this.id, type: status === 'ACTIVE' ? 'UDP' : '' }
   }
 
   /** With the states of its pool when it runs. */
   async details(): Promise<ListenerDetails> {
-    const entry = await this.entry()
+    const entry = this.#entry
     const pools = Object.entries(this.#pools()).map(([uuid, { status, members }]): PoolStatus => {
       const each = Object.entries(members).map(([id, word]) => [id, folded(word)])
       return { uuid, status, members: Object.fromEntries(each) }
@@ -223,7 +228,7 @@ export class DatagramListener {
     return kept.find(each => each !== null && fingerprintOf(each) === force) ?? null
   }
 
-  async #look(): Promise<LookedAt['answer']> {
+  async #look(): Promise<Answered> {
     const running = this.#running
     const there = await this.#count()
     if (running === null || !there) {
@@ -291,6 +296,8 @@ export class DatagramListener {
     return path.join(this.#folder, name)
   }
 }
+
+type Answered = LookedAt['listeners'][number]['answer']
 
 export type DatagramListenerOptions = {
   base_path: string

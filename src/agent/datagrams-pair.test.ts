@@ -29,7 +29,7 @@ const names = sources.map(each => `from-${each}`)
 test('flows go on when the VIP moves, and every client finds the member that it had', async () => {
   for (const client of pair.clients) {
     await client.uploadDatagrams(of.listener.id, datagramText(of))
-    await client.startListener(of.listener.id)
+    await client.startUnit(of.listener.id)
   }
   const before = await lan.ask(names, { sources })
   expect(new Set(Object.values(before))).toEqual(new Set(['10.0.0.11', '10.0.0.12']))

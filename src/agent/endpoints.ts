@@ -1,9 +1,9 @@
-/** The endpoints of REST 0.5 and, where it has none, of 1.0, and what each of them calls. */
+/** The endpoints of REST 0.5 and 1.0, and what each of them calls. */
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { type AgentSettings, agentSettings, parseAgentConfig } from '../amphora/agent-config.ts'
-import { type Applied, type Details, NEWER_PREFIX, PREFIX, paths, peerName } from '../amphora/rest.ts'
+import { type Applied, NEWER_PREFIX, PREFIX, peerName, type Rest } from '../amphora/rest.ts'
 import { canonical } from './address.ts'
 import { type Answer, frameworkError, Refusal } from './answer.ts'
 import { DatagramKernel } from './datagram-kernel.ts'
@@ -12,7 +12,7 @@ import { thisMachine } from './fit.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
 import { Listeners } from './listeners.ts'
 import type { Log } from './log.ts'
-import { aboutMachine, machineDetails } from './machine.ts'
+import { MachineReport } from './machine-report.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
 import { writePingWrapper } from './ping.ts'
 import { Plugs } from './plug.ts'
@@ -76,85 +76,25 @@ export async function makeAgent(
     log,
   })
   const heartbeats = new HeartbeatSender({ settings, listeners, totals, vrrp, log })
-  const about = await aboutMachine(settings.haproxy_cmd)
-
-  const details = async (): Promise<Details> => {
-    const entries = await listeners.entries()
-    return {
-      ...about,
-      active: true,
-      topology: 'SINGLE',
-      topology_status: 'OK',
-      packages: {},
-      ...(await machineDetails(settings.namespace)),
-      haproxy_count: entries.filter(each => each.status === 'ACTIVE' && each.type !== 'UDP').length,
-      listeners: entries.map(each => each.uuid),
-      applied,
-      vrrp: vrrp.details(),
-    }
-  }
+  const machine = new MachineReport(settings, { listeners, vrrp, applied })
 
   const endpoints: Endpoint[] = [
-    { method: 'GET', path: at('/info'), answer: () => ({ status: 200, body: about }) },
-    { method: 'GET', path: at('/details'), answer: async () => ({ status: 200, body: await details() }) },
-    { method: 'GET', path: at('/interface/([^/]+)'), answer: ([ip]) => interfaceOf(ip!, settings.namespace) },
-    { method: 'GET', path: at('/listeners'), answer: async () => ({ status: 200, body: await listeners.entries() }) },
-    { method: 'GET', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.details(listener!) },
-    { method: 'DELETE', path: at(`/listeners/${id}`), answer: ([listener]) => listeners.remove(listener!) },
-    { method: 'GET', path: at(`/listeners/${id}/haproxy`), answer: ([listener]) => listeners.config(listener!) },
+    { method: 'GET', path: /^\/$/, answer: () => ({ status: 200, body: { api_version: NEWER_PREFIX.slice(1) } }) },
+    { method: 'GET', path: either('/info'), answer: async ([rest]) => ok(await machine.info(rest as Rest)) },
+    { method: 'GET', path: either('/details'), answer: async ([rest]) => ok(await machine.details(rest as Rest)) },
+    { method: 'GET', path: either('/interface/([^/]+)'), answer: ([, ip]) => interfaceOf(ip!, settings.namespace) },
+    { method: 'GET', path: either('/listeners'), answer: async () => ok(await listeners.entries()) },
+    { method: 'PUT', path: either('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
+    { method: 'PUT', path: either('/vrrp/([A-Za-z]+)'), answer: ([, action]) => vrrp.act(action!) },
+    {
+      method: 'POST',
+      path: either('/plug/vip/([^/]+)'),
+      answer: ([rest, vip], body) => plugs.vip(vip!, body, rest as Rest),
+    },
+    { method: 'POST', path: either('/plug/network'), answer: ([rest], body) => plugs.network(body, rest as Rest) },
     {
       method: 'PUT',
-      path: at(`/listeners/${id}/${id}/haproxy`),
-      answer: ([, listener], body) => listeners.upload(listener!, body),
-    },
-    {
-      method: 'PUT',
-      path: at(`/listeners/${id}/([A-Za-z]+)`),
-      answer: ([listener, action]) => listeners.act(listener!, action!),
-    },
-    {
-      method: 'PUT',
-      path: at(`/listeners/${id}/certificates/([^/]+)`),
-      answer: ([listener, name], body) => tls_files.put(listener!, name!, body),
-    },
-    {
-      method: 'GET',
-      path: at(`/listeners/${id}/certificates/([^/]+)`),
-      answer: ([listener, name]) => tls_files.digest(listener!, name!),
-    },
-    {
-      method: 'DELETE',
-      path: at(`/listeners/${id}/certificates/([^/]+)`),
-      answer: ([listener, name]) => tls_files.remove(listener!, name!),
-    },
-    // what 0.5 has not; a listener's actions and its end are the same under both
-    {
-      method: 'PUT',
-      path: at(`/listeners/${id}/${id}/udp_listener`, NEWER_PREFIX),
-      answer: ([, listener], body) => listeners.uploadDatagrams(listener!, body),
-    },
-    {
-      method: 'GET',
-      path: at(`/listeners/${id}/udp_listener`, NEWER_PREFIX),
-      answer: ([listener]) => listeners.config(listener!),
-    },
-    {
-      method: 'PUT',
-      path: at(`/loadbalancer/${id}/([A-Za-z]+)`, NEWER_PREFIX),
-      answer: ([listener, action]) => listeners.act(listener!, action!),
-    },
-    {
-      method: 'DELETE',
-      path: at(`/listeners/${id}`, NEWER_PREFIX),
-      answer: ([listener]) => listeners.remove(listener!),
-    },
-    { method: 'PUT', path: at('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
-    { method: 'PUT', path: at('/vrrp/([A-Za-z]+)'), answer: ([action]) => vrrp.act(action!) },
-    { method: 'POST', path: at('/plug/vip/([^/]+)'), answer: ([vip], body) => plugs.vip(vip!, body) },
-    { method: 'POST', path: at('/plug/network'), answer: (_, body) => plugs.network(body) },
-    {
-      method: 'PUT',
-      path: at('/certificate'),
+      path: either('/certificate'),
       answer: async (_, body) => {
         expectUsable(body)
         await writeWhole(settings.agent_server_cert, body)
@@ -164,7 +104,7 @@ export async function makeAgent(
     },
     {
       method: 'PUT',
-      path: new RegExp(`^${paths.config}$`),
+      path: at(NEWER_PREFIX, '/config'),
       answer: async (_, body) => {
         const given = usableSettings(body, settings.amphora_id)
         await writeWhole(config_file, body)
@@ -172,15 +112,95 @@ export async function makeAgent(
         return { status: 202, body: { message: 'OK' } }
       },
     },
+    ...listenerEndpoints(listeners, tls_files),
+    ...loadBalancerEndpoints(listeners, tls_files),
   ]
   return { endpoints, plugs, listeners, vrrp, prober, heartbeats }
+}
+
+/** One haproxy for each listener. */
+function listenerEndpoints(listeners: Listeners, tls_files: TlsFiles): Endpoint[] {
+  const file = at(PREFIX, `/listeners/${id}/certificates/([^/]+)`)
+  return [
+    { method: 'GET', path: at(PREFIX, `/listeners/${id}`), answer: ([listener]) => listeners.details(listener!) },
+    { method: 'DELETE', path: at(PREFIX, `/listeners/${id}`), answer: ([listener]) => listeners.remove(listener!) },
+    {
+      method: 'GET',
+      path: at(PREFIX, `/listeners/${id}/haproxy`),
+      answer: ([listener]) => listeners.config(listener!),
+    },
+    {
+      method: 'PUT',
+      path: at(PREFIX, `/listeners/${id}/${id}/haproxy`),
+      answer: ([, listener], body) => listeners.upload(listener!, body),
+    },
+    {
+      method: 'PUT',
+      path: at(PREFIX, `/listeners/${id}/([A-Za-z]+)`),
+      answer: ([listener, action]) => listeners.act(listener!, action!),
+    },
+    { method: 'PUT', path: file, answer: ([listener, name], body) => tls_files.put(listener!, name!, body) },
+    { method: 'GET', path: file, answer: ([listener, name]) => tls_files.digest(listener!, name!) },
+    { method: 'DELETE', path: file, answer: ([listener, name]) => tls_files.remove(listener!, name!) },
+  ]
+}
+
+/** One haproxy for each load balancer; listeners of datagrams by themselves. What is to go and is not there has gone. */
+function loadBalancerEndpoints(listeners: Listeners, tls_files: TlsFiles): Endpoint[] {
+  const file = at(NEWER_PREFIX, `/loadbalancer/${id}/certificates/([^/]+)`)
+  const gone = async (removal: Promise<Answer>): Promise<Answer> => {
+    return removal.catch(error => {
+      if (error instanceof Refusal && error.answer.status === 404) return ok({ message: 'OK' })
+      throw error
+    })
+  }
+  return [
+    {
+      method: 'PUT',
+      path: at(NEWER_PREFIX, `/loadbalancer/${id}/${id}/haproxy`),
+      answer: ([, unit], body) => listeners.upload(unit!, body),
+    },
+    {
+      method: 'GET',
+      path: at(NEWER_PREFIX, `/loadbalancer/${id}/haproxy`),
+      answer: ([unit]) => listeners.config(unit!, 'Loadbalancer'),
+    },
+    {
+      method: 'PUT',
+      path: at(NEWER_PREFIX, `/loadbalancer/${id}/([A-Za-z]+)`),
+      answer: ([unit, action]) => listeners.act(unit!, action!, 'Loadbalancer'),
+    },
+    { method: 'PUT', path: file, answer: ([unit, name], body) => tls_files.put(unit!, name!, body) },
+    { method: 'GET', path: file, answer: ([unit, name]) => tls_files.digest(unit!, name!) },
+    { method: 'DELETE', path: file, answer: ([unit, name]) => gone(tls_files.remove(unit!, name!)) },
+    {
+      method: 'PUT',
+      path: at(NEWER_PREFIX, `/listeners/${id}/${id}/udp_listener`),
+      answer: ([, listener], body) => listeners.uploadDatagrams(listener!, body),
+    },
+    {
+      method: 'GET',
+      path: at(NEWER_PREFIX, `/listeners/${id}/udp_listener`),
+      answer: ([listener]) => listeners.config(listener!, 'UDP Listener'),
+    },
+    { method: 'DELETE', path: at(NEWER_PREFIX, `/listeners/${id}`), answer: ([unit]) => gone(listeners.remove(unit!)) },
+  ]
 }
 
 /** Ids name folders: nothing in them may lead elsewhere. */
 const id = '([A-Za-z0-9][A-Za-z0-9_-]{0,63})'
 
-function at(path: string, prefix = PREFIX): RegExp {
-  return new RegExp(`^${prefix}${path}$`)
+function at(prefix: string, path: string): RegExp {
+  return new RegExp(`^${prefix.replace('.', '\\.')}${path}$`)
+}
+
+/** Under both versions; the first group says which. */
+function either(path: string): RegExp {
+  return new RegExp(`^/(0\\.5|1\\.0)${path}$`)
+}
+
+function ok(body: object): Answer {
+  return { status: 200, body }
 }
 
 /** A certificate that does not load, or not with its key, would lock the controllers out at the next start. */

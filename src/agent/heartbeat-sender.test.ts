@@ -86,8 +86,8 @@ describe('beats', () => {
   })
 
   test('tell of listeners, pools, members and of what runs', async () => {
-    await client.uploadListener(L1, cfg())
-    await client.startListener(L1)
+    await client.uploadUnit(L1, cfg())
+    await client.startUnit(L1)
     await until(() => last().listeners[L1] !== undefined, 'the listener to be told')
     expect(last()).toMatchObject({
       listeners: { [L1]: { status: 'OPEN', stats: { conns: 0 } } },
@@ -96,9 +96,9 @@ describe('beats', () => {
     })
     // Kept, but not in force.
     const other = cfg({ listener: { timeout_client_data: 1_234 } })
-    await client.uploadListener(L1, other)
+    await client.uploadUnit(L1, other)
     expect((await next()).ottavia?.digests[L1]).toBe(createHash('md5').update(cfg()).digest('hex'))
-    await client.reloadListener(L1)
+    await client.reloadUnit(L1)
     expect((await next()).ottavia?.digests[L1]).toBe(createHash('md5').update(other).digest('hex'))
   })
 
@@ -142,16 +142,16 @@ describe('traffic', () => {
     })
     const done = new Promise(resolve => load.once('close', resolve))
     for (const timeout_client_data of [40_000, 41_000, 42_000]) {
-      await client.uploadListener(L1, cfg({ listener: { timeout_client_data } }))
-      expect((await client.reloadListener(L1)).applied).toBe('reload')
+      await client.uploadUnit(L1, cfg({ listener: { timeout_client_data } }))
+      expect((await client.reloadUnit(L1)).applied).toBe('reload')
     }
     // Others than that lose what they count after the agent was killed.
     await until(() => sandbox.pidsOf(`${L1}/haproxy.running.cfg`).length === 2, 'the old workers to end')
     await sandbox.killAgent()
     sandbox.startAgent()
     await serving(client)
-    await client.uploadListener(L1, cfg({ listener: { timeout_client_data: 43_000 } }))
-    expect((await client.reloadListener(L1)).applied).toBe('reload')
+    await client.uploadUnit(L1, cfg({ listener: { timeout_client_data: 43_000 } }))
+    expect((await client.reloadUnit(L1)).applied).toBe('reload')
     load.stdin.end()
     await done
     const { read, written, connections } = JSON.parse(told) as Record<'read' | 'written' | 'connections', number>
@@ -161,8 +161,8 @@ describe('traffic', () => {
     await until(() => since('totconns') === connections, 'all connections to be counted')
     await until(() => since('tx') === read && since('rx') === written, 'all bytes to be counted')
     // Whatever was told since: the parts add up to the whole.
-    await client.stopListener(L1)
-    await client.startListener(L1)
+    await client.stopUnit(L1)
+    await client.startUnit(L1)
     await until(() => last().listeners[L1] !== undefined, 'haproxy to come back')
     expect([since('tx'), since('rx'), since('totconns')]).toEqual([read, written, connections])
     const [first, ...rest] = heard().filter(({ message }) => message.ottavia?.start === last().ottavia?.start)
@@ -175,8 +175,8 @@ describe('traffic', () => {
     before = await next()
     const slow = sandbox.curl('http://10.0.0.10/slow', '--max-time', '60', '-w', '\\n%{size_header} %{size_request}')
     await until(async () => (await sandbox.curl('http://10.0.0.11/waiting')).stdout === '1', 'the slow request')
-    await client.uploadListener(L1, cfg({ listener: { timeout_client_data: 44_000 } }))
-    expect((await client.reloadListener(L1)).applied).toBe('reload')
+    await client.uploadUnit(L1, cfg({ listener: { timeout_client_data: 44_000 } }))
+    expect((await client.reloadUnit(L1)).applied).toBe('reload')
     await next()
     await sandbox.curl('http://10.0.0.11/go')
     expect((await slow).stdout).toContain('slow done')

@@ -37,11 +37,11 @@ export class HeartbeatSender {
 
   /** Resolves after the first beat. */
   async begin(): Promise<void> {
-    const { totals, listeners, log } = this.#options
+    const { totals, log } = this.#options
     if (!isTold(this.#settings)) log('no heartbeats: no key or no controller is configured')
     this.#start = await nextStart(path.join(this.#settings.base_path, 'starts'))
     this.#boot_id = await bootId('/run/ottavia-boot-id')
-    this.#told = new Map(listeners.ids().map(id => [id, totals.of(id)]))
+    this.#told = new Map(totals.ids().map(id => [id, totals.of(id)]))
     await this.#beat(performance.now())
   }
 
@@ -82,11 +82,14 @@ export class HeartbeatSender {
     if (!seen.some(each => each.missed)) await noteAnswers()
     await totals.save().catch(error => log('counters cannot be kept', { error: String(error) }))
     if (this.#silent || this.#ended) return
-    const all = seen.map(({ id, answer, digest }): SeenListener => {
-      return { id, answer, digest, totals: totals.of(id), told: this.#told.get(id) ?? none }
-    })
+    const all = seen
+      .flatMap(unit => unit.listeners)
+      .map((each): SeenListener => {
+        return { ...each, totals: totals.of(each.id), told: this.#told.get(each.id) ?? none }
+      })
+    const digests = Object.fromEntries(seen.flatMap(({ id, digest }) => (digest === null ? [] : [[id, digest]])))
     const { role, etag } = vrrp.details()
-    const own = { start: this.#start, boot_id: await this.#bootId(), role, keepalived: etag }
+    const own = { start: this.#start, boot_id: await this.#bootId(), role, keepalived: etag, digests }
     const message = heartbeatOf(settings.heartbeat_form, {
       id: settings.amphora_id,
       seq: this.#seq,

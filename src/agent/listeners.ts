@@ -1,15 +1,16 @@
-/** All listeners of this amphora: haproxy's, and those of datagrams. */
+/** All that serves on this amphora: haproxies, of a listener or a whole load balancer each, and listeners of datagrams. */
 import fs from 'node:fs'
 import path from 'node:path'
 import type { ListenerEntry } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
+import type { LookedAt } from './beat.ts'
 import { DATAGRAM_FILE, DatagramListener, type DatagramListenerOptions } from './datagram-listener.ts'
-import { Listener, type ListenerOptions, type LookedAt } from './listener.ts'
+import { HaproxyUnit, type HaproxyUnitOptions } from './haproxy-unit.ts'
 
 export class Listeners {
   readonly #options: ListenersOptions
   /** Once known, always known: the turns of one id must not be taken in two places. */
-  readonly #known = new Map<string, Listener | DatagramListener>()
+  readonly #known = new Map<string, Unit>()
 
   constructor(options: ListenersOptions) {
     this.#options = options
@@ -30,8 +31,8 @@ export class Listeners {
     for (const each of this.#known.values()) each.letGo()
   }
 
-  upload(listener_id: string, body: Buffer): Promise<Answer> {
-    return this.#toUpload(listener_id, Listener).upload(body)
+  upload(unit_id: string, body: Buffer): Promise<Answer> {
+    return this.#toUpload(unit_id, HaproxyUnit).upload(body)
   }
 
   /** The document of a UDP listener. */
@@ -39,31 +40,31 @@ export class Listeners {
     return this.#toUpload(listener_id, DatagramListener).upload(body)
   }
 
-  async config(listener_id: string): Promise<Answer> {
-    return (await this.#existing(listener_id)).config()
+  async config(id: string, noun: Noun = 'Listener'): Promise<Answer> {
+    return (await this.#existing(id, noun)).config()
   }
 
-  async act(listener_id: string, action: string): Promise<Answer> {
+  async act(id: string, action: string, noun: Noun = 'Listener'): Promise<Answer> {
     const wanted = action.toLowerCase()
     if (wanted !== 'start' && wanted !== 'stop' && wanted !== 'reload') {
       throw new Refusal(400, { message: 'Invalid Request', details: `Unknown action: ${action}` })
     }
-    const listener = await this.#existing(listener_id)
+    const unit = await this.#existing(id, noun)
     try {
-      return await listener[wanted]()
+      return await unit[wanted]()
     } finally {
       await this.#options.noted()
     }
   }
 
-  async remove(listener_id: string): Promise<Answer> {
-    const answer = await (await this.#existing(listener_id)).remove()
+  async remove(id: string): Promise<Answer> {
+    const answer = await (await this.#existing(id)).remove()
     await this.#options.noted()
     return answer
   }
 
-  async details(listener_id: string): Promise<Answer> {
-    return { status: 200, body: await (await this.#existing(listener_id)).details() }
+  async details(id: string): Promise<Answer> {
+    return { status: 200, body: await (await this.#existing(id)).details() }
   }
 
   /** Those that are to serve. */
@@ -73,13 +74,8 @@ export class Listeners {
 
   /** The sockets of haproxy's that run, by their ids. */
   sockets(): Map<string, string> {
-    const running = [...this.#known.values()].filter(each => each instanceof Listener && each.status === 'ACTIVE')
-    return new Map(running.map(each => [each.id, (each as Listener).socket]))
-  }
-
-  /** All that the agent knows, whether they run or not. */
-  ids(): string[] {
-    return [...this.#known.keys()]
+    const running = [...this.#known.values()].filter(each => each instanceof HaproxyUnit && each.status === 'ACTIVE')
+    return new Map(running.map(each => [each.id, (each as HaproxyUnit).socket]))
   }
 
   /** What heartbeats tell of each. */
@@ -88,10 +84,10 @@ export class Listeners {
   }
 
   async entries(): Promise<ListenerEntry[]> {
-    return Promise.all((await this.#all()).map(each => each.entry()))
+    return (await Promise.all((await this.#all()).map(each => each.entries()))).flat()
   }
 
-  async #all(): Promise<(Listener | DatagramListener)[]> {
+  async #all(): Promise<Unit[]> {
     const entries = await fs.promises.readdir(this.#options.base_path, { withFileTypes: true }).catch(() => [])
     const candidates = entries.filter(each => each.isDirectory()).map(each => this.#of(each.name))
     const present = await Promise.all(candidates.map(async each => ({ each, there: await each.exists() })))
@@ -99,37 +95,40 @@ export class Listeners {
   }
 
   /** One that is new is of the kind that its folder has. */
-  #of(listener_id: string): Listener | DatagramListener {
-    const datagrams = fs.existsSync(path.join(this.#options.base_path, listener_id, DATAGRAM_FILE))
-    const Kind = datagrams ? DatagramListener : Listener
-    const listener = this.#known.get(listener_id) ?? new Kind(listener_id, this.#options)
-    this.#known.set(listener_id, listener)
-    return listener
+  #of(id: string): Unit {
+    const datagrams = fs.existsSync(path.join(this.#options.base_path, id, DATAGRAM_FILE))
+    const Kind = datagrams ? DatagramListener : HaproxyUnit
+    const unit = this.#known.get(id) ?? new Kind(id, this.#options)
+    this.#known.set(id, unit)
+    return unit
   }
 
   /** An id is of one kind for ever; one that was only asked for has none yet. */
-  #toUpload<T extends Listener | DatagramListener>(
-    listener_id: string,
-    Kind: new (id: string, options: ListenersOptions) => T,
-  ): T {
-    const known = this.#known.get(listener_id)
+  #toUpload<T extends Unit>(id: string, Kind: new (id: string, options: ListenersOptions) => T): T {
+    const known = this.#known.get(id)
     if (known instanceof Kind) return known
-    if (fs.existsSync(path.join(this.#options.base_path, listener_id))) {
+    if (fs.existsSync(path.join(this.#options.base_path, id))) {
       throw new Refusal(400, { message: 'Invalid request', details: 'the listener is of another protocol' })
     }
-    const listener = new Kind(listener_id, this.#options)
-    this.#known.set(listener_id, listener)
-    return listener
+    const unit = new Kind(id, this.#options)
+    this.#known.set(id, unit)
+    return unit
   }
 
-  async #existing(listener_id: string): Promise<Listener | DatagramListener> {
-    const listener = this.#of(listener_id)
-    if (await listener.exists()) return listener
-    throw new Refusal(404, { message: 'Listener Not Found', details: `No listener with UUID: ${listener_id}` })
+  async #existing(id: string, noun: Noun = 'Listener'): Promise<Unit> {
+    const unit = this.#of(id)
+    if (await unit.exists()) return unit
+    throw new Refusal(404, { message: `${noun} Not Found`, details: `No ${noun.toLowerCase()} with UUID: ${id}` })
   }
 }
 
-export type ListenersOptions = ListenerOptions &
+/** Units: what one configuration is for. */
+type Unit = HaproxyUnit | DatagramListener
+
+/** What the answer calls one that is not there. */
+type Noun = 'Listener' | 'Loadbalancer' | 'UDP Listener'
+
+export type ListenersOptions = HaproxyUnitOptions &
   DatagramListenerOptions & {
     /** Called after an action has changed which listeners are to serve. */
     noted: () => Promise<void>

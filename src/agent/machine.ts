@@ -15,7 +15,7 @@ export async function aboutMachine(haproxy_cmd: string): Promise<Info> {
 /** Everything of the details document that is the machine's. */
 export async function machineDetails(
   namespace = NAMESPACE,
-): Promise<Pick<Details, 'networks' | 'cpu' | 'memory' | 'disk' | 'load'>> {
+): Promise<Pick<Details, 'networks' | 'cpu' | 'memory' | 'disk'> & { load: string[][] }> {
   const parts = [networksOf(namespace), cpuOf(), memoryOf(), diskOf(), loadOf()] as const
   const [networks, cpu, memory, disk, load] = await Promise.all(parts)
   return { networks, cpu, memory, disk, load }

@@ -6,7 +6,7 @@ const columns = ['pxname', 'svname', 'scur', 'bin', 'status', 'weight', 'ctime',
 const stat = (...rows: string[]) =>
   `Name: HAProxy\nCurrConns: 3\nCumReq: 7\n\n# ${columns.join(',')},\n${rows.join('\n')}\n\n`
 const one = {
-  listener: 'l1',
+  unit: 'l1',
   text: stat(
     'l1,FRONTEND,2,100,OPEN,,,5,1,,',
     'p1,m1,1,50,UP,3,250,4,0,1,',
@@ -14,7 +14,7 @@ const one = {
     'p1,BACKEND,1,50,UP,4,250,4,0,1,',
   ),
 }
-const two = { listener: 'l2', text: stat('l2,FRONTEND,0,1,OPEN,,,,,,', 'prometheus-exporter,BACKEND,0,0,UP,1,,,,0,') }
+const two = { unit: 'l2', text: stat('l2,FRONTEND,0,1,OPEN,,,,,,', 'prometheus-exporter,BACKEND,0,0,UP,1,,,,0,') }
 
 test('listeners, pools and members have Octavia’s names and labels', () => {
   const lines = renderMetrics([one, two]).split('\n')
@@ -33,6 +33,19 @@ test('listeners, pools and members have Octavia’s names and labels', () => {
     '# TYPE octavia_listener_current_sessions gauge',
   ])
     expect(lines).toContain(line)
+})
+
+test('listeners that share a haproxy are told apart', () => {
+  const rows = ['l1,FRONTEND,2,100,OPEN,,,5,1,,', 'l2,FRONTEND,0,7,OPEN,,,,,,', 'p1:l2,BACKEND,1,50,UP,4,250,4,0,1,']
+  const lines = renderMetrics([{ unit: 'lb', text: stat(...rows, 'prometheus-exporter:l1,BACKEND,0,0,UP,1,,,,0,') }])
+  for (const line of [
+    'octavia_listener_bytes_in_total{listener="l1"} 100',
+    'octavia_listener_bytes_in_total{listener="l2"} 7',
+    'octavia_pool_active_members{pool="p1:l2"} 1',
+    'octavia_loadbalancer_listeners 2',
+  ])
+    expect(lines.split('\n')).toContain(line)
+  expect(lines).not.toContain('prometheus-exporter')
 })
 
 test('what haproxy leaves empty is left out, and the way to the agent is no pool', () => {

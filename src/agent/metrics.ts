@@ -1,14 +1,14 @@
-/** The load balancer's figures for Prometheus, under Octavia's names: from each listener's haproxy, over a socket of our own. */
+/** The load balancer's figures for Prometheus, under Octavia's names: from each haproxy, over a socket of our own. */
 import fs from 'node:fs/promises'
 import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
-import { METRICS_BACKEND, METRICS_SOCKET } from '../amphora/rest.ts'
+import { METRICS_SOCKET } from '../amphora/rest.ts'
 import { ask } from './runtime.ts'
-import { rowsOf } from './statistics.ts'
+import { isMetrics, rowsOf } from './statistics.ts'
 
-/** Serves /metrics on a socket that haproxy reaches (a listener of protocol PROMETHEUS sends there). `sockets`: listener to
- *  its haproxy's socket, of those that run. */
+/** Serves /metrics on a socket that haproxy reaches (a listener of protocol PROMETHEUS sends there). `sockets`: unit to its
+ *  haproxy's socket, of those that run. */
 export async function serveMetrics(base_path: string, sockets: () => Map<string, string>): Promise<http.Server> {
   const socket = path.join(base_path, METRICS_SOCKET)
   await fs.rm(socket, { force: true })
@@ -27,28 +27,28 @@ export async function serveMetrics(base_path: string, sockets: () => Map<string,
 /** Of those that answer. */
 async function metricsOf(sockets: ReadonlyMap<string, string>): Promise<string> {
   const answers = await Promise.all(
-    [...sockets].map(async ([listener, socket]) => {
+    [...sockets].map(async ([unit, socket]) => {
       const text = await ask(socket, 'show info;show stat', 2_000).catch(() => null)
-      return text === null ? [] : [{ listener, text }]
+      return text === null ? [] : [{ unit, text }]
     }),
   )
   return renderMetrics(answers.flat())
 }
 
 /** From haproxy's answers to `show info;show stat`. */
-export function renderMetrics(answers: readonly { listener: string; text: string }[]): string {
+export function renderMetrics(answers: readonly { unit: string; text: string }[]): string {
   const families = new Map<string, string[]>()
   const add = (name: string, labels: string, value: number) => {
     const lines = families.get(name) ?? []
     if (lines.push(`${name}${labels} ${value}`) === 1) families.set(name, lines)
   }
   for (const [name, value] of Object.entries(ofLoadBalancer(answers))) add(`octavia_loadbalancer_${name}`, '', value)
-  for (const { listener, text } of answers)
+  for (const { unit, text } of answers)
     for (const row of rowsOf(text)) {
-      if (row.pxname === METRICS_BACKEND) continue
+      if (isMetrics(row.pxname!)) continue
       const kind = row.svname === 'FRONTEND' ? 'listener' : row.svname === 'BACKEND' ? 'pool' : 'member'
-      const pool = `pool="${row.pxname}:${listener}"`
-      const labels = { listener: `listener="${listener}"`, pool, member: `${pool},member="${row.svname}"` }[kind]
+      const pool = `pool="${row.pxname!.includes(':') ? row.pxname : `${row.pxname}:${unit}`}"`
+      const labels = { listener: `listener="${row.pxname}"`, pool, member: `${pool},member="${row.svname}"` }[kind]
       const prefix = `octavia_${kind}`
       add(`${prefix}_status`, `{${labels}}`, /^(OPEN|UP|DRAIN|no check)/.test(row.status!) ? 1 : 0)
       for (const [name, column, factor] of columns[kind])
@@ -144,7 +144,7 @@ function ofLoadBalancer(answers: readonly { text: string }[]): Record<string, nu
   return {
     cpu: Math.round((load / os.availableParallelism()) * 1000) / 10,
     memory: Math.round((1 - os.freemem() / os.totalmem()) * 1000) / 10,
-    listeners: answers.length,
+    listeners: answers.flatMap(({ text }) => rowsOf(text)).filter(row => row.svname === 'FRONTEND').length,
     current_connections: sum('CurrConns'),
     max_connections: sum('Maxconn'),
     connections_total: sum('CumConns'),

@@ -27,9 +27,9 @@ const http = { type: 'HTTP', http_method: 'GET', url_path: '/health', expected_c
 
 async function apply(members: MemberInput[], monitor: Change<MonitorInput>, listener: Sample['listener'] = {}) {
   const pool = { health_monitor: { ...tcpMonitor, ...monitor } }
-  await client.uploadListener(id, sampleConfig({ id, members, listener, pool }))
+  await client.uploadUnit(id, sampleConfig({ id, members, listener, pool }))
   const { status } = await client.listener(id)
-  return (status === 'ACTIVE' ? await client.reloadListener(id) : await client.startListener(id)).applied
+  return (status === 'ACTIVE' ? await client.reloadUnit(id) : await client.startUnit(id)).applied
 }
 
 const members = async () => (await client.listener(id)).pools?.[0]?.members

@@ -33,15 +33,16 @@ export class OldWorker {
   }
 
   /** Calls `note` with what it counted until it has no connection left, then `keep`, and lets it end. */
-  async follow(listener_id: string, note: (found: Statistics) => void, keep: () => Promise<void>): Promise<void> {
+  async follow(note: (found: Statistics) => void, keep: () => Promise<void>): Promise<void> {
     for (let quiet = 0; quiet < 2; await sleep(AGAIN_MS, undefined, { ref: false })) {
       // One by one: each answer ends with a prompt of its own.
       const about = await this.#ask('show info')
       const counted = about === null ? null : await this.#ask('show stat -1 1 -1')
       if (counted === null) break
-      const found = parseStatistics(`${about}\n${counted}`, listener_id, new Set())
+      const found = parseStatistics(`${about}\n${counted}`, new Set())
       note(found)
-      quiet = found.stopping && found.sessions === 0 ? quiet + 1 : 0
+      const idle = Object.values(found.frontends).every(({ sessions }) => sessions === 0)
+      quiet = found.stopping && idle ? quiet + 1 : 0
     }
     await keep().catch(() => {})
     this.release()

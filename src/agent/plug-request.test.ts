@@ -39,6 +39,7 @@ test('further VIPs have addresses, gateways and routes of their own', () => {
 describe('VIP', () => {
   test('stands beside the amphora’s own address', () => {
     expect(readVipRequest('10.0.0.10', body(good))).toEqual({
+      further_vips: [],
       mac_address: 'fa:16:3e:00:00:01',
       addressing: {
         addresses: [

@@ -9,6 +9,8 @@ export type PlugRequest = {
   addressing: Addressing
   /** Addresses that keepalived puts on the interface and takes off again. */
   keepalived_owns: string[]
+  /** Beside the VIP itself. */
+  further_vips: string[]
   /** Of the link on a network host; null in an amphora, where the MAC address tells. */
   interface_name: string | null
 }
@@ -35,6 +37,7 @@ export function readVipRequest(vip: string, body: Buffer): PlugRequest {
   return {
     mac_address: macOf(mac_address, invalid),
     interface_name: linkOf(request.interface_name, invalid),
+    further_vips: others.map(other => other.vip),
     keepalived_owns: request.topology === 'ACTIVE_STANDBY' ? owned : [],
     addressing: {
       addresses,
@@ -74,7 +77,8 @@ export function readNetworkRequest(body: Buffer): PlugRequest {
     addressing.addresses.push({ address: each.ip_address, prefix_length: prefixOf(each.subnet_cidr, invalid) })
     addressing.routes.push(...routesOf(each.host_routes, invalid))
   }
-  return { mac_address, addressing, keepalived_owns: [], interface_name: linkOf(request.interface_name, invalid) }
+  const interface_name = linkOf(request.interface_name, invalid)
+  return { mac_address, addressing, keepalived_owns: [], further_vips: [], interface_name }
 }
 
 type Refuse = () => Refusal

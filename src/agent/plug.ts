@@ -2,6 +2,7 @@
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { AgentSettings } from '../amphora/agent-config.ts'
+import type { Rest } from '../amphora/rest.ts'
 import { type Answer, Refusal } from './answer.ts'
 import { CommandFailed, run, succeed } from './command.ts'
 import { readIfThere, writeWhole } from './files.ts'
@@ -23,17 +24,23 @@ export class Plugs {
   }
 
   /** POST /plug/vip/<vip>. Answers 409 when it was so already, and makes sure first that it really is. */
-  async vip(vip: string, body: Buffer): Promise<Answer> {
+  async vip(vip: string, body: Buffer, rest: Rest = '0.5'): Promise<Answer> {
     const request = readVipRequest(vip, body)
-    const name = await this.#plug(request, 'eth1', 'Error plugging VIP')
-    return { status: 202, body: { message: 'OK', details: `VIP ${vip} plugged on interface ${name}` } }
+    const { name, same } = await this.#plug(request, 'eth1', 'Error plugging VIP')
+    if (same) throw new Refusal(409, { message: 'Interface already exists' })
+    const all = [vip, ...request.further_vips].join(', ')
+    const details =
+      rest === '0.5' ? `VIP ${vip} plugged on interface ${name}` : `VIPs plugged on interface ${name}: ${all}`
+    return { status: 202, body: { message: 'OK', details } }
   }
 
-  /** POST /plug/network. */
-  async network(body: Buffer): Promise<Answer> {
+  /** POST /plug/network. To 1.0 it is no error that it was so already. */
+  async network(body: Buffer, rest: Rest = '0.5'): Promise<Answer> {
     const request = readNetworkRequest(body)
-    const name = await this.#plug(request, null, 'Error plugging network')
-    return { status: 202, body: { message: 'OK', details: `Plugged on interface ${name}` } }
+    const { name, there, same } = await this.#plug(request, null, 'Error plugging network')
+    if (same && rest === '0.5') throw new Refusal(409, { message: 'Interface already exists' })
+    const details = there && rest === '1.0' ? `Updated existing interface ${name}` : `Plugged on interface ${name}`
+    return { status: 202, body: { message: 'OK', details } }
   }
 
   /** Makes the namespace before the first call needs it. */
@@ -64,7 +71,11 @@ export class Plugs {
     })
   }
 
-  #plug(request: PlugRequest, wanted_name: string | null, failure: string): Promise<string> {
+  #plug(
+    request: PlugRequest,
+    wanted_name: string | null,
+    failure: string,
+  ): Promise<{ name: string; there: boolean; same: boolean }> {
     const { mac_address, addressing, keepalived_owns } = request
     return this.#turn.take(async () => {
       try {
@@ -94,8 +105,7 @@ export class Plugs {
         else if (!same) await this.#clear(name)
         await this.#configure(name, addressing, keepalived_owns)
         if (!same) this.#announce(name, mac_address)
-        if (same) throw new Refusal(409, { message: 'Interface already exists' })
-        return name
+        return { name, there: there !== undefined, same }
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error
         throw new Refusal(500, { message: failure, details: error.message })

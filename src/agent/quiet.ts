@@ -58,7 +58,7 @@ async function hold(vips: string[]): Promise<void> {
 async function quiet({ sockets, pid }: Serving): Promise<void> {
   const begin_ms = performance.now()
   for (let looks = 0; performance.now() - begin_ms < PATIENCE_MS; await sleep(LOOK_MS)) {
-    const haproxies = await Promise.all(sockets.map(socket => statisticsOf(socket, '', new Set(), PATIENCE_MS)))
+    const haproxies = await Promise.all(sockets.map(socket => statisticsOf(socket, new Set(), PATIENCE_MS)))
     looks = bytesWait(pid) || haproxies.some(({ requests }) => requests > 0) ? 0 : looks + 1
     if (looks === 2) return
   }

@@ -1,6 +1,7 @@
 /** For tests: the configuration of a listener with some members. */
-import { type ListenerInput, type MemberInput, type PoolInput, renderListener } from '../amphora/haproxy/listener.ts'
+import type { ListenerInput, MemberInput, PoolInput } from '../amphora/haproxy/listener.ts'
 import { type Change, listenerSample, memberSample, monitorSample, poolSample } from '../amphora/haproxy/sample.ts'
+import { renderListener } from '../amphora/haproxy/unit.ts'
 
 /** haproxy.cfg of an HTTP listener on port 80 and a round-robin pool, with what is to be otherwise. */
 export function sampleConfig({ id, vip_address = '10.0.0.10', members, listener, pool, peers }: Sample): string {

@@ -55,7 +55,7 @@ export class DatagramWorld {
   applyText = async (text: string, listener = input().listener.id): Promise<Applied | null> => {
     await this.client.uploadDatagrams(listener, text)
     const { status } = await this.client.listener(listener)
-    const act = status === 'ACTIVE' ? this.client.reloadListener(listener) : this.client.startListener(listener)
+    const act = status === 'ACTIVE' ? this.client.reloadUnit(listener) : this.client.startUnit(listener)
     return (await act).applied
   }
 

@@ -14,8 +14,9 @@ import {
   makeKeys,
   serverPem,
 } from '../amphora/certificates.ts'
-import { AmphoraClient } from '../amphora/client.ts'
+import { AmphoraClient, type AmphoraClientOptions } from '../amphora/client.ts'
 import { type Outcome, run, succeed } from './command.ts'
+import { firstProcess, load, relay, webServers } from './sandbox-programs.ts'
 
 export const AMPHORA_ID = '57865deb-b8b6-45bc-a2d2-d231c7e011ae'
 export const VIP_MAC = 'fa:16:3e:00:00:01'
@@ -214,12 +215,16 @@ export class Sandbox {
   }
 
   /** A client with a certificate of that authority; `controllers` is the right one. */
-  async client(authority: 'controllers' | 'amphorae' = 'controllers'): Promise<AmphoraClient> {
+  async client(
+    authority: 'controllers' | 'amphorae' = 'controllers',
+    rest: AmphoraClientOptions['rest'] = '0.5',
+  ): Promise<AmphoraClient> {
     const { certificate_pem, private_key_pem } = await this.#issue(authority, 'controller')
     return new AmphoraClient({
       host: '127.0.0.1',
       port: await this.#port(),
       amphora_id: this.amphora_id,
+      rest,
       ca_pem: this.#authorities!.amphorae.certificate_pem,
       client_cert_pem: certificate_pem,
       client_key_pem: private_key_pem,
@@ -272,79 +277,3 @@ function commandLine(folder: string): string {
     return ''
   }
 }
-
-const firstProcess = `set -e
-folder=$1 node=$2 lan=$3
-mount --make-rprivate /
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys && mount --bind /sys /sys     # ip netns exec mounts it anew, beside a visible one only
-mount -t tmpfs tmpfs /mnt
-for each in passwd group hosts nsswitch.conf ld.so.cache protocols services alternatives; do
-  [ -e /etc/$each ] && cp -a --no-preserve=ownership /etc/$each /mnt/
-done
-mount --bind /mnt /etc
-mkdir -p /etc/octavia/certs /etc/network /etc/ssl
-printf 'auto eth0\\n' > /etc/network/eth0.cfg
-cp $folder/amphora-agent.conf /etc/octavia/
-cp $folder/server.pem $folder/client_ca.pem /etc/octavia/certs/
-[ $lan = own ] || { touch $folder/lan && mount --bind /run/netns/lan $folder/lan; }
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /var/lib
-mkdir -p /var/lib/octavia /run/netns
-ip link set lo up
-if [ $lan = own ]; then
-  ip netns add lan
-  ip -n lan link set lo up
-  ip netns exec lan $node $folder/web.mjs &
-else
-  touch /run/netns/lan
-  mount --bind $folder/lan /run/netns/lan
-fi
-$node $folder/relay.mjs $folder/relay &
-exec 3<&0
-cat <&3 > /dev/null &                                    # ends with whoever made the sandbox, and all with it
-maker=$!
-while kill -0 $maker 2> /dev/null; do sleep 1 & wait $!; done
-`
-
-/** On all addresses, those that come later too. /slow keeps its connection until somebody asks for /go;
- *  /mute never answers, /later after a moment. */
-const webServers = `import http from 'node:http'
-let waiting = []
-let later = 0
-http.createServer((request, response) => {
-  const me = request.socket.localAddress.replace('::ffff:', '')
-  if (request.url === '/mute') return
-  if (request.url === '/later') {
-    later++
-    return setTimeout(() => response.end(me, () => later--), 450)
-  }
-  if (request.url === '/waiting') return response.end(String(waiting.length + later))
-  if (request.url === '/go') { waiting.forEach(each => each.end('done')); waiting = [] }
-  if (request.url === '/slow') { response.write('slow '); waiting.push(response) } else response.end(me)
-}).listen(80, '::')
-`
-
-const relay = `import net from 'node:net'
-net.createServer(socket => {
-  const on = net.connect(9876, '127.0.0.1')
-  socket.pipe(on).pipe(socket)
-  for (const each of [socket, on]) {
-    each.on('error', () => {})
-    each.on('close', () => { socket.destroy(); on.destroy() })
-  }
-}).listen(process.argv[2])
-`
-
-const load = `import http from 'node:http'
-let answered = 0, on = true
-const failed = []
-process.stdin.on('end', () => { on = false }).resume()
-const ask = () => new Promise(resolve => {
-  http.get(process.argv[2], { agent: false }, response => {
-    response.resume().on('end', () => { response.statusCode === 200 ? answered++ : failed.push(response.statusCode); resolve() })
-  }).on('error', error => { failed.push(error.message); resolve() })
-})
-await Promise.all(Array.from({ length: 8 }, async () => { while (on) await ask() }))
-console.log(JSON.stringify({ answered, failed }))
-`

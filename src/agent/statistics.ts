@@ -4,7 +4,7 @@ import { ask } from './runtime.ts'
 
 /** All backends with their servers. What is neither UP nor unchecked is DOWN, as the 0.5 contract has it. */
 export async function poolsOf(socket: string): Promise<PoolStatus[]> {
-  const { pools } = parseStatistics(await ask(socket, QUESTION), '', new Set())
+  const { pools } = parseStatistics(await ask(socket, QUESTION), new Set())
   return Object.entries(pools).map(([uuid, { status, members }]) => ({
     uuid,
     status: folded(status),
@@ -12,39 +12,30 @@ export async function poolsOf(socket: string): Promise<PoolStatus[]> {
   }))
 }
 
-/** What the worker behind the socket tells of its listener. `leaving`: servers that are there only until their last
+/** What the worker behind the socket tells of its listeners. `leaving`: servers that are there only until their last
  *  connection ends, as `backend/server`. */
-export async function statisticsOf(
-  socket: string,
-  listener_id: string,
-  leaving: Set<string>,
-  timeout_ms: number,
-): Promise<Statistics> {
-  return parseStatistics(await ask(socket, QUESTION, timeout_ms), listener_id, leaving)
+export async function statisticsOf(socket: string, leaving: Set<string>, timeout_ms: number): Promise<Statistics> {
+  return parseStatistics(await ask(socket, QUESTION, timeout_ms), leaving)
 }
 
 /** Reads the answer to QUESTION. */
-export function parseStatistics(text: string, listener_id: string, leaving: Set<string>): Statistics {
+export function parseStatistics(text: string, leaving: Set<string>): Statistics {
   const of = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(text)?.[1] ?? ''
   const found: Statistics = {
     worker: `${of('Pid')}:${of('Start_time_sec')}`,
     stopping: of('Stopping') === '1',
-    status: null,
-    sessions: 0,
     requests: 0,
-    counters: none,
+    frontends: {},
     pools: {},
   }
   for (const row of rowsOf(text)) {
     const text = (column: string) => row[column] ?? ''
     const number = (column: string) => Number(text(column)) || 0
     const [proxy, name] = [text('pxname'), text('svname')]
-    if (proxy === '' || proxy === METRICS_BACKEND) continue
+    if (proxy === '' || isMetrics(proxy)) continue
     if (name === 'FRONTEND') {
-      if (proxy !== listener_id) continue
-      found.status = text('status')
-      found.sessions = number('scur')
-      found.counters = { tx: number('bout'), rx: number('bin'), totconns: number('stot'), ereq: number('ereq') }
+      const counters = { tx: number('bout'), rx: number('bin'), totconns: number('stot'), ereq: number('ereq') }
+      found.frontends[proxy] = { status: text('status'), sessions: number('scur'), counters }
       continue
     }
     found.pools[proxy] ??= { status: 'DOWN', members: {} }
@@ -75,14 +66,28 @@ export type Statistics = {
   worker: string
   /** It accepts nothing any more. */
   stopping: boolean
-  /** Of the frontend; null when it has none. */
-  status: string | null
-  sessions: number
   /** Those (of TCP: connections) that it has in its hands; a session may idle. */
   requests: number
-  counters: Counters
-  /** Statuses in haproxy's words. */
-  pools: Record<string, { status: string; members: Record<string, string> }>
+  /** By listener. Statuses in haproxy's words. */
+  frontends: Record<string, { status: string; sessions: number; counters: Counters }>
+  /** By backend: the pool's id, where several listeners share the process with `:` and the listener's. */
+  pools: Record<string, Pool>
+}
+
+type Pool = { status: string; members: Record<string, string> }
+
+/** The listener's own of them, by pool. */
+export function poolsOfListener({ pools }: Statistics, listener_id: string): Record<string, Pool> {
+  const own = Object.entries(pools).flatMap(([backend, pool]): [string, Pool][] => {
+    const [pool_id = '', of = listener_id] = backend.split(':')
+    return of === listener_id ? [[pool_id, pool]] : []
+  })
+  return Object.fromEntries(own)
+}
+
+/** It is the agent's, and nobody's pool. */
+export function isMetrics(backend: string): boolean {
+  return backend.split(':')[0] === METRICS_BACKEND
 }
 
 /** Frontends, backends and servers. */

@@ -33,6 +33,11 @@ export class Totals {
     record.workers[worker] = over(record.workers[worker] ?? none, counters, Math.max)
   }
 
+  /** Of all that were ever counted and not forgotten. */
+  ids(): string[] {
+    return [...this.#listeners.keys()]
+  }
+
   of(listener_id: string): Counters {
     const record = this.#listeners.get(listener_id)
     return record === undefined ? none : sum([record.ended, ...Object.values(record.workers)])

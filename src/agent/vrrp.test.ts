@@ -104,8 +104,8 @@ describe('the contract', () => {
 describe('the VIP', () => {
   test('is served by who has it, and the script asks the listeners that are to serve', async () => {
     for (const client of pair.clients) {
-      await client.uploadListener(L1, cfg)
-      expect((await client.startListener(L1)).applied).toBe('start')
+      await client.uploadUnit(L1, cfg)
+      expect((await client.startUnit(L1)).applied).toBe('start')
     }
     await answers()
     for (const machine of pair.machines) {
@@ -213,8 +213,8 @@ describe('the VIP', () => {
     }
     const three = table([member(1), member(2), member(3)])
     for (const client of pair.clients) {
-      await client.uploadListener(L1, three)
-      await client.reloadListener(L1)
+      await client.uploadUnit(L1, three)
+      await client.reloadUnit(L1)
     }
     const [holder] = await pair.holders()
     const kept = (n: number) =>
@@ -226,8 +226,8 @@ describe('the VIP', () => {
     for (let i = 0; i < 4; i++) expect((await pair.first.curl(url)).stdout).toBe(stdout)
     await pair.clients[holder!]!.startVrrp()
     // A reload loses nobody either.
-    await pair.clients[1 - holder!]!.uploadListener(L1, three.replace('timeout client 50000', 'timeout client 40000'))
-    expect((await pair.clients[1 - holder!]!.reloadListener(L1)).applied).toBe('reload')
+    await pair.clients[1 - holder!]!.uploadUnit(L1, three.replace('timeout client 50000', 'timeout client 40000'))
+    expect((await pair.clients[1 - holder!]!.reloadUnit(L1)).applied).toBe('reload')
     for (let i = 0; i < 4; i++) expect((await pair.first.curl(url)).stdout).toBe(stdout)
   })
 

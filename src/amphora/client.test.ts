@@ -85,7 +85,7 @@ describe('client', () => {
     reply = { status: 202, body: '{"message":"OK"}', headers: { ETag: '"abc"', 'X-Ottavia-Warning': 'lowered' } }
     const client = clientOf({ host: '::1' })
     const token = { load_balancer_id: 'lb', value: 12345678901234567890n }
-    expect(await client.uploadListener('l1', 'global\n', { token })).toEqual({ etag: 'abc', warning: 'lowered' })
+    expect(await client.uploadUnit('l1', 'global\n', { token })).toEqual({ etag: 'abc', warning: 'lowered' })
     expect(seen[0]).toMatchObject({ method: 'PUT', url: `/0.5/listeners/${amphora_id}/l1/haproxy`, body: 'global\n' })
     expect(seen[0]?.headers['x-ottavia-token']).toBe('lb:12345678901234567890')
     await client.close()

@@ -1,4 +1,4 @@
-/** The controller's client of one agent: REST 0.5 over mutual TLS. */
+/** The controller's client of one agent: its REST over mutual TLS. */
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { Client } from 'undici'
@@ -9,14 +9,15 @@ import {
   type Applied,
   type Details,
   type Info,
-  type ListenerAction,
   type ListenerDetails,
   type ListenerEntry,
   type Message,
   type PlugNetwork,
   type PlugVip,
-  paths,
+  pathsOf,
+  type Rest,
   TOKEN_HEADER,
+  type UnitAction,
   WARNING_HEADER,
 } from './rest.ts'
 
@@ -26,11 +27,13 @@ export class AmphoraClient {
   readonly #connection: Client
   readonly #options: AmphoraClientOptions
   readonly #host: string
+  readonly #paths: ReturnType<typeof pathsOf>
 
   /** The server's certificate must be signed by `ca_pem` and carry the amphora's id as its name, wherever it answers. */
   constructor(options: AmphoraClientOptions) {
     this.#amphora_id = options.amphora_id
     this.#options = options
+    this.#paths = pathsOf(options.rest ?? '0.5')
     this.#host = `${isIPv6(options.host.split('%')[0]!) ? `[${options.host}]` : options.host}:${options.port}`
     this.#connection = new Client(`https://${this.#host}`, {
       pipelining: 1,
@@ -47,54 +50,55 @@ export class AmphoraClient {
   }
 
   info(call: Call = {}): Promise<Info> {
-    return this.#json('GET', paths.info, call)
+    return this.#json('GET', this.#paths.info, call)
   }
 
   details(call: Call = {}): Promise<Details> {
-    return this.#json('GET', paths.details, call)
+    return this.#json('GET', this.#paths.details, call)
   }
 
   /** The name of the interface that has the address, for `vrrp_interface`. */
   interface(ip: string, call: Call = {}): Promise<Message & { interface: string }> {
-    return this.#json('GET', paths.interface(ip), call)
+    return this.#json('GET', this.#paths.interface(ip), call)
   }
 
   listeners(call: Call = {}): Promise<ListenerEntry[]> {
-    return this.#json('GET', paths.listeners, call)
+    return this.#json('GET', this.#paths.listeners, call)
   }
 
+  /** Of 0.5 alone. */
   listener(listener_id: string, call: Call = {}): Promise<ListenerDetails> {
-    return this.#json('GET', paths.listener(listener_id), call)
+    return this.#json('GET', this.#paths.listener(listener_id), call)
   }
 
   /** The agent checks the configuration (`refused`, with haproxy's words, when it is not valid) and keeps it; it comes
    *  into force by start or reload. `warning`: what this machine cannot give. */
-  async uploadListener(listener_id: string, cfg: string, call: Call = {}): Promise<Uploaded> {
-    const path = paths.listenerUpload(this.#amphora_id, listener_id)
+  async uploadUnit(unit_id: string, cfg: string, call: Call = {}): Promise<Uploaded> {
+    const path = this.#paths.unitUpload(this.#amphora_id, unit_id)
     const { headers } = await this.#request('PUT', path, call, Buffer.from(cfg, 'utf8'), 'text/plain')
     return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
   }
 
-  async listenerConfig(listener_id: string, call: Call = {}): Promise<{ cfg: string; etag: string | null }> {
-    const { body, headers } = await this.#request('GET', paths.listenerConfig(listener_id), call)
+  async unitConfig(unit_id: string, call: Call = {}): Promise<{ cfg: string; etag: string | null }> {
+    const { body, headers } = await this.#request('GET', this.#paths.unitConfig(unit_id), call)
     return { cfg: body, etag: unquoted(headers.etag) }
   }
 
   /** The same for the document of a UDP listener. `not_found`: the agent cannot carry any. */
   async uploadDatagrams(listener_id: string, document: string, call: Call = {}): Promise<Uploaded> {
-    const path = paths.datagramUpload(this.#amphora_id, listener_id)
+    const path = this.#paths.datagramUpload(this.#amphora_id, listener_id)
     const { headers } = await this.#request('PUT', path, call, Buffer.from(document), 'application/json')
     return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
   }
 
   async datagramConfig(listener_id: string, call: Call = {}): Promise<{ document: string; etag: string | null }> {
-    const { body, headers } = await this.#request('GET', paths.datagramConfig(listener_id), call)
+    const { body, headers } = await this.#request('GET', this.#paths.datagramConfig(listener_id), call)
     return { document: body, etag: unquoted(headers.etag) }
   }
 
-  /** A file that the listener's configuration names. It is asked for first: keys travel only where they are not. */
-  async uploadTlsFile(listener_id: string, name: string, pem: Buffer, call: Call = {}): Promise<void> {
-    const path = paths.tlsFile(listener_id, name)
+  /** A file that the unit's configuration names. It is asked for first: keys travel only where they are not. */
+  async uploadTlsFile(unit_id: string, name: string, pem: Buffer, call: Call = {}): Promise<void> {
+    const path = this.#paths.tlsFile(unit_id, name)
     const md5 = createHash('md5').update(pem).digest('hex')
     const known = await this.#json<{ md5sum: string }>('GET', path, call).catch(error => {
       if (error instanceof AgentError && error.kind === 'not_found') return null
@@ -103,36 +107,36 @@ export class AmphoraClient {
     if (known?.md5sum !== md5) await this.#request('PUT', path, call, pem, 'application/x-pem-file')
   }
 
-  startListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
-    return this.#action(listener_id, 'start', call)
+  startUnit(unit_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(unit_id, 'start', call)
   }
 
-  reloadListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
-    return this.#action(listener_id, 'reload', call)
+  reloadUnit(unit_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(unit_id, 'reload', call)
   }
 
-  stopListener(listener_id: string, call: Call = {}): Promise<ActionResult> {
-    return this.#action(listener_id, 'stop', call)
+  stopUnit(unit_id: string, call: Call = {}): Promise<ActionResult> {
+    return this.#action(unit_id, 'stop', call)
   }
 
-  deleteListener(listener_id: string, call: Call = {}): Promise<Message> {
-    return this.#json('DELETE', paths.listener(listener_id), call)
+  deleteUnit(unit_id: string, call: Call = {}): Promise<Message> {
+    return this.#json('DELETE', this.#paths.listener(unit_id), call)
   }
 
   /** Rejects with `conflict` when it is plugged already, and with `not_ready` while the interface is not there yet. */
   plugVip(vip: string, body: PlugVip, call: Call = {}): Promise<Message> {
-    return this.#json('POST', paths.plugVip(vip), call, body)
+    return this.#json('POST', this.#paths.plugVip(vip), call, body)
   }
 
   plugNetwork(body: PlugNetwork, call: Call = {}): Promise<Message> {
-    return this.#json('POST', paths.plugNetwork, call, body)
+    return this.#json('POST', this.#paths.plugNetwork, call, body)
   }
 
   /** A new certificate and key of the agent itself; connections from now on see it. The one that it has may have ended. */
   async renewCertificate(pem: string, call: Call = {}): Promise<void> {
     const lenient = new Client(`https://${this.#host}`, { connect: connectorWithoutClock(this.#options) })
     try {
-      await this.#request('PUT', paths.certificate, call, Buffer.from(pem), 'application/x-pem-file', lenient)
+      await this.#request('PUT', this.#paths.certificate, call, Buffer.from(pem), 'application/x-pem-file', lenient)
     } finally {
       await lenient.destroy()
     }
@@ -140,24 +144,30 @@ export class AmphoraClient {
 
   /** The agent's own configuration, whole; what can change while it runs does at once. */
   async configure(conf: string, call: Call = {}): Promise<void> {
-    await this.#request('PUT', paths.config, call, Buffer.from(conf), 'text/plain')
+    await this.#request('PUT', this.#paths.config, call, Buffer.from(conf), 'text/plain')
   }
 
   async uploadVrrp(keepalived_conf: string, call: Call = {}): Promise<Uploaded> {
-    const { headers } = await this.#request('PUT', paths.vrrpUpload, call, Buffer.from(keepalived_conf), 'text/plain')
+    const { headers } = await this.#request(
+      'PUT',
+      this.#paths.vrrpUpload,
+      call,
+      Buffer.from(keepalived_conf),
+      'text/plain',
+    )
     return { etag: unquoted(headers.etag), warning: text(headers[WARNING_HEADER]) }
   }
 
   startVrrp(call: Call = {}): Promise<Message> {
-    return this.#json('PUT', paths.vrrpAction('start'), call)
+    return this.#json('PUT', this.#paths.vrrpAction('start'), call)
   }
 
   stopVrrp(call: Call = {}): Promise<Message> {
-    return this.#json('PUT', paths.vrrpAction('stop'), call)
+    return this.#json('PUT', this.#paths.vrrpAction('stop'), call)
   }
 
   reloadVrrp(call: Call = {}): Promise<Message> {
-    return this.#json('PUT', paths.vrrpAction('reload'), call)
+    return this.#json('PUT', this.#paths.vrrpAction('reload'), call)
   }
 
   /** A call of ours beside those of the described agent. */
@@ -170,8 +180,8 @@ export class AmphoraClient {
     await this.#connection.destroy()
   }
 
-  async #action(listener_id: string, action: ListenerAction, call: Call): Promise<ActionResult> {
-    const { body, headers } = await this.#request('PUT', paths.listenerAction(listener_id, action), call)
+  async #action(unit_id: string, action: UnitAction, call: Call): Promise<ActionResult> {
+    const { body, headers } = await this.#request('PUT', this.#paths.unitAction(unit_id, action), call)
     const applied = text(headers[APPLIED_HEADER]) as Applied | null
     return { ...(JSON.parse(body) as Message), applied, warning: text(headers[WARNING_HEADER]) }
   }
@@ -194,7 +204,9 @@ export class AmphoraClient {
     content_type?: string,
     connection = this.#connection,
   ): Promise<Answer> {
-    const headers: Record<string, string> = { 'user-agent': 'Octavia HaProxy Rest Client/0.5 (ottavia)' }
+    const headers: Record<string, string> = {
+      'user-agent': `Octavia HaProxy Rest Client/${this.#options.rest ?? '0.5'} (ottavia)`,
+    }
     if (body !== undefined && content_type !== undefined) headers['content-type'] = content_type
     if (token !== undefined) headers[TOKEN_HEADER] = `${token.load_balancer_id}:${token.value}`
     let answer: Answer
@@ -217,6 +229,8 @@ export type AmphoraClientOptions = {
   host: string
   port: number
   amphora_id: string
+  /** 0.5 where it is not said. */
+  rest?: Rest
   /** The name in the certificate, where it is not the amphora's: a network host's. */
   server_name?: string
   /** What the paths are below, where several agents are behind one address. */

@@ -36,7 +36,7 @@ export type OwnReport = {
   role: 'MASTER' | 'BACKUP' | null
   /** Per listener, since it was made: neither haproxy's restarts nor the agent's set them back. */
   counters: Record<string, { tx: number; rx: number; totconns: number; ereq: number }>
-  /** Per listener, the ETag of the uploaded configuration that runs. */
+  /** Per unit, the ETag of the uploaded configuration that runs. */
   digests: Record<string, string>
   /** The ETag of keepalived's configuration, if it runs. */
   keepalived: string | null

@@ -1,37 +1,41 @@
-/** The agent's REST, version 0.5, with what 1.0 alone has: what controller and agent say to each other. Uploads are the
- *  raw bytes. */
+/** The agent's REST, versions 0.5 and 1.0: what controller and agent say to each other. Uploads are the raw bytes. */
 import { createHash } from 'node:crypto'
 
-/** The newer form, one haproxy per load balancer, lives beside it under `/1.0`. */
-export const PREFIX = '/0.5'
+/** 0.5 knows one haproxy for each listener, 1.0 one for each load balancer: *units*, under their ids. What 1.0 alone has
+ *  is asked for there. */
+export type Rest = '0.5' | '1.0'
 
-/** What exists there alone is asked for there. */
+export const PREFIX = '/0.5'
 export const NEWER_PREFIX = '/1.0'
 
-export const paths = {
-  interface: (ip: string) => `${PREFIX}/interface/${encodeURIComponent(ip)}`,
-  info: `${PREFIX}/info`,
-  details: `${PREFIX}/details`,
-  listeners: `${PREFIX}/listeners`,
-  listener: (listener_id: string) => `${PREFIX}/listeners/${listener_id}`,
-  listenerAction: (listener_id: string, action: ListenerAction) => `${PREFIX}/listeners/${listener_id}/${action}`,
-  listenerConfig: (listener_id: string) => `${PREFIX}/listeners/${listener_id}/haproxy`,
-  listenerUpload: (amphora_id: string, listener_id: string) =>
-    `${PREFIX}/listeners/${amphora_id}/${listener_id}/haproxy`,
-  datagramConfig: (listener_id: string) => `${NEWER_PREFIX}/listeners/${listener_id}/udp_listener`,
-  datagramUpload: (amphora_id: string, listener_id: string) =>
-    `${NEWER_PREFIX}/listeners/${amphora_id}/${listener_id}/udp_listener`,
-  tlsFile: (listener_id: string, name: string) => `${PREFIX}/listeners/${listener_id}/certificates/${name}`,
-  plugVip: (vip: string) => `${PREFIX}/plug/vip/${encodeURIComponent(vip)}`,
-  plugNetwork: `${PREFIX}/plug/network`,
-  certificate: `${PREFIX}/certificate`,
-  /** Of the newer version alone. */
-  config: '/1.0/config',
-  vrrpUpload: `${PREFIX}/vrrp/upload`,
-  vrrpAction: (action: ListenerAction) => `${PREFIX}/vrrp/${action}`,
+/** A path of a unit begins otherwise in the two; the rest is the same. */
+export function pathsOf(rest: Rest) {
+  const prefix = `/${rest}`
+  const units = rest === '0.5' ? `${PREFIX}/listeners` : `${NEWER_PREFIX}/loadbalancer`
+  return {
+    interface: (ip: string) => `${prefix}/interface/${encodeURIComponent(ip)}`,
+    info: `${prefix}/info`,
+    details: `${prefix}/details`,
+    listeners: `${prefix}/listeners`,
+    /** GET is of 0.5 alone. */
+    listener: (unit_id: string) => `${prefix}/listeners/${unit_id}`,
+    unitAction: (unit_id: string, action: UnitAction) => `${units}/${unit_id}/${action}`,
+    unitConfig: (unit_id: string) => `${units}/${unit_id}/haproxy`,
+    unitUpload: (amphora_id: string, unit_id: string) => `${units}/${amphora_id}/${unit_id}/haproxy`,
+    tlsFile: (unit_id: string, name: string) => `${units}/${unit_id}/certificates/${name}`,
+    datagramConfig: (listener_id: string) => `${NEWER_PREFIX}/listeners/${listener_id}/udp_listener`,
+    datagramUpload: (amphora_id: string, listener_id: string) =>
+      `${NEWER_PREFIX}/listeners/${amphora_id}/${listener_id}/udp_listener`,
+    plugVip: (vip: string) => `${prefix}/plug/vip/${encodeURIComponent(vip)}`,
+    plugNetwork: `${prefix}/plug/network`,
+    certificate: `${prefix}/certificate`,
+    config: `${NEWER_PREFIX}/config`,
+    vrrpUpload: `${prefix}/vrrp/upload`,
+    vrrpAction: (action: UnitAction) => `${prefix}/vrrp/${action}`,
+  }
 }
 
-export type ListenerAction = 'start' | 'stop' | 'reload'
+export type UnitAction = 'start' | 'stop' | 'reload'
 
 /** Ours, on every call that changes something: `<load balancer id>:<token>`. The agent remembers the highest of each load
  *  balancer and refuses a lower one: a controller that slept through its lease cannot undo what its successor did. */
@@ -45,7 +49,14 @@ export const WARNING_HEADER = 'x-ottavia-warning'
  *  `start`: by a new haproxy, or new rules. */
 export type Applied = 'none' | 'runtime' | 'reload' | 'start'
 
-export type Info = { hostname: string; haproxy_version: string; api_version: string }
+export type Info = {
+  hostname: string
+  haproxy_version: string
+  api_version: string
+  /** Of 1.0 alone, as those in details that may be left out. */
+  keepalived_version?: string
+  ipvsadm_version?: string
+}
 
 export type Details = Info & {
   active: boolean
@@ -60,7 +71,11 @@ export type Details = Info & {
   memory: Record<'total' | 'free' | 'buffers' | 'cached' | 'swap_used' | 'shared' | 'slab', number>
   /** Bytes of the root file system. */
   disk: { used: number; available: number }
-  load: string[][]
+  /** A list within a list in 0.5. */
+  load: string[][] | string[]
+  cpu_count?: number
+  lvs_listener_process_count?: number
+  active_tuned_profiles?: string[]
   listeners: string[]
   /** Ours: how often a configuration got into force in each way since the agent started. */
   applied?: Record<Applied, number>

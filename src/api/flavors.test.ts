@@ -153,6 +153,7 @@ describe('profiles and flavors', () => {
       'loadbalancer_topology',
       'compute_flavor',
       'amp_image_tag',
+      'unit',
     ])
     expect(await api.octavia('GET', `${path}?name=compute_flavor`, undefined, admin)).toMatchObject({
       body: { flavor_capabilities: [{ description: 'The compute driver flavor ID.' }] },

@@ -28,7 +28,14 @@ const maker: SpareMaker = {
 const keep = (size: number, with_maker = maker, renew_before = new Date()) =>
   keepSpares(pool, with_maker, { size, renew_before }, openLog('test'), new AbortController().signal)
 const statuses = async () => (await spares.all(pool)).map(spare => spare.status)
-const place = { load_balancer_id: null, role: 'BACKUP', replaces: null, vrrp_id: 1, vrrp_priority: 253 } as const
+const place = {
+  load_balancer_id: null,
+  role: 'BACKUP',
+  replaces: null,
+  vrrp_id: 1,
+  vrrp_priority: 253,
+  unit: 'load_balancer',
+} as const
 
 test('it is brought to its size, and down to it', async () => {
   await keep(2)
@@ -60,7 +67,7 @@ test('a partner on the same host is not chosen, and each spare is given away onc
   await keep(2)
   const all = await spares.all(pool)
   const taken = await spares.adopt(pool, place, [all[0]!.host_id])
-  expect(taken!.id).toBe(all[1]!.id)
+  expect(taken).toMatchObject({ id: all[1]!.id, unit: 'load_balancer' })
   const both = await Promise.all([1, 2].map(() => spares.adopt(pool, place, [])))
   expect(both.filter(one => one !== null).map(one => one.id)).toEqual([all[0]!.id])
 })

@@ -50,7 +50,7 @@ export const amphora = resource({
     member_ports: fact<MemberPort[]>()({ ...inner, doc: "Its ports on members' networks." }),
     applied: fact<Readonly<Record<string, Applied>>>()({
       ...inner,
-      doc: 'Per listener, the configuration that its agent confirmed.',
+      doc: 'Per unit, the configuration that its agent confirmed.',
     }),
     vrrp_applied: string({
       ...inner,
@@ -62,6 +62,12 @@ export const amphora = resource({
       ...inner,
       null: true,
       doc: 'The network host that it is a namespace on; null for a server.',
+    }),
+    unit: enumeration({
+      ...inner,
+      default: 'listener',
+      values: ['listener', 'load_balancer'],
+      doc: 'What one haproxy of it serves: each listener has its own, or all of the load balancer share one.',
     }),
     replaces: uuid({ ...inner, null: true, doc: 'Whose place it is to take; null once it has.' }),
     replace: boolean({
@@ -81,6 +87,7 @@ export const amphora = resource({
 
 export type Amphora = Row<typeof amphora>
 export type AmphoraStatus = Amphora['status']
+export type Unit = Amphora['unit']
 
 /** `input`: the digest of what the text was rendered from. `etag`: the MD5 of the text, by which the agent's heartbeats
  *  name it; null when the agent did not say. */
@@ -122,6 +129,7 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'created_at'> & Partial<Amp
     vrrp_applied: null,
     host_id: null,
     network_host: null,
+    unit: 'listener',
     replaces: null,
     replace: false,
     config_due: false,

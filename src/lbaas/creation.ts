@@ -32,6 +32,7 @@ export function createLoadBalancer(
     topology: flavor.loadbalancer_topology ?? topology,
     compute_flavor: flavor.compute_flavor ?? null,
     amp_image_tag: flavor.amp_image_tag ?? null,
+    unit: flavor.unit ?? null,
     additional_vips: vip.additional.map(({ subnet_id, address }) => {
       return { subnet_id, ip_address: address, port_id: vip.port_id }
     }),

@@ -1,4 +1,5 @@
 /** Flavors: kinds of load balancers that administrators offer, and the profiles behind them, which say what is done. */
+import type { Unit } from './amphora.ts'
 import { Rejected } from './errors.ts'
 import type { Topology } from './load-balancer.ts'
 import { type Choice, checkProfiled, made_at, offer_fields, profile_fields } from './offer.ts'
@@ -42,7 +43,12 @@ export type Flavor = Row<typeof flavor>
 export type FlavorProfile = Row<typeof flavorProfile>
 
 /** What the amphora provider makes of a profile. */
-export type FlavorData = { loadbalancer_topology?: Topology; compute_flavor?: string; amp_image_tag?: string }
+export type FlavorData = {
+  loadbalancer_topology?: Topology
+  compute_flavor?: string
+  amp_image_tag?: string
+  unit?: Unit
+}
 
 /** The profile's data as the provider understands them; Rejected when it does not. */
 export function checkFlavorData(provider: Provider, text: string): FlavorData {

@@ -173,10 +173,13 @@ export function refuseUnfitPool(tree: Tree, protocol: ListenerProtocol, pool_id:
     throw new Rejected('protocol_mismatch', { listener: protocol, pool: pool.protocol })
 }
 
+/** Where haproxy's peers meet that serve one listener, or all of a load balancer. */
+export const FIRST_PEER_PORT = 1025
+
 /** The smallest peer port that no other listener of the load balancer has. */
 export function freePeerPort(tree: Tree): number {
   const taken = new Set(tree.listeners.map(other => other.peer_port))
-  let port = 1025
+  let port = FIRST_PEER_PORT
   while (taken.has(port)) port++
   return port
 }

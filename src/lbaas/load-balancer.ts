@@ -116,6 +116,13 @@ export const loadBalancer = resource({
       shown: false,
       doc: "The tag of its servers' image, where its flavor says one; else the deployment's.",
     }),
+    unit: enumeration({
+      state: 'bookkeeping',
+      null: true,
+      values: ['listener', 'load_balancer'],
+      shown: false,
+      doc: "What one haproxy of its amphorae serves, where its flavor says; else the deployment's.",
+    }),
     compute_zone: string({
       state: 'bookkeeping',
       null: true,

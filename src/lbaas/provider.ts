@@ -47,6 +47,12 @@ export const amphora_provider: Provider = {
     },
     { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
     { name: 'amp_image_tag', description: 'The amphora image tag.' },
+    {
+      name: 'unit',
+      description:
+        'What one haproxy serves. One of: listener - Each listener has its own. load_balancer - All listeners of the load balancer share one.',
+      values: ['listener', 'load_balancer'],
+    },
   ],
   availability_zone_capabilities: [
     { name: 'compute_zone', description: 'The compute availability zone.' },

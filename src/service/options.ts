@@ -104,6 +104,11 @@ export const declarations = {
   },
   haproxy_amphora: {
     bind_port: number(9443, 1, 65535, "The agents' port."),
+    unit: choice(
+      ['listener', 'load_balancer'],
+      'listener',
+      'What one haproxy of an amphora serves; of amphorae that are made from now on, where no flavor says otherwise.',
+    ),
     rest_request_conn_timeout: number(10, 1, 600, 'Seconds to connect to an agent.'),
     rest_request_read_timeout: number(60, 1, 3600, 'Seconds for an agent to answer.'),
   },

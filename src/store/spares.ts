@@ -4,7 +4,7 @@ import { type Amphora, newAmphora } from '../lbaas/amphora.ts'
 import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
 import type { Tx } from './transaction.ts'
 
-type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority'>
+type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority' | 'unit'>
 
 /** Gives the place to the oldest spare that runs on none of these hosts. Who asks holds the claim on the load balancer;
  *  of several who ask at once each gets another. Null: there is none. */
@@ -12,10 +12,10 @@ export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string |
   const { rows } = await pool.query(
     `update lbaas.amphora a
         set status = 'ALLOCATED', load_balancer_id = $1, role = $2, replaces = $3, vrrp_id = $4, vrrp_priority = $5,
-            updated_at = now()
+            unit = $6, updated_at = now()
        from (select id from lbaas.amphora
               where status = 'READY' and load_balancer_id is null
-                and (cardinality($6::text[]) = 0 or (host_id is not null and host_id <> all($6)))
+                and (cardinality($7::text[]) = 0 or (host_id is not null and host_id <> all($7)))
               order by created_at limit 1 for update skip locked) spare
       where a.id = spare.id
       returning ${selected(tables.amphora, 'a')}`,
@@ -25,6 +25,7 @@ export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string |
       place.replaces,
       place.vrrp_id,
       place.vrrp_priority,
+      place.unit,
       not_on_hosts.filter(host => host !== null),
     ],
   )

@@ -13,6 +13,9 @@ import {
   ruleSample,
 } from './sample.ts'
 import type { ListenerFiles } from './tls.ts'
+import type { LoadBalancerInput } from './unit.ts'
+
+const [second, third, fourth] = ['2', '3', '4'].map(n => `57865deb-b8b6-45bc-a2d2-d231c7e0000${n}`)
 
 export const member = (n: number, change: Change<MemberInput> = {}): MemberInput =>
   memberSample({ id: `00000000-0000-4000-8000-00000000000${n}`, address: `10.0.0.${10 + n}`, ...change })
@@ -229,4 +232,33 @@ function l7Cases(): Record<string, ListenerInput> {
       [],
     ),
   }
+}
+
+/** All listeners of a load balancer in one haproxy. */
+export const shared: Record<string, LoadBalancerInput> = {
+  'one-haproxy': one([
+    { ...input({ id: second, protocol: 'PROMETHEUS', protocol_port: 8088 }, null) },
+    {
+      ...input({ connection_limit: 100 }, monitor('PING', {})),
+      l7policies: [policySample({ id: third, action: 'REDIRECT_TO_POOL', redirect_pool_id: pool().id })],
+      redirect_pools: [pool()],
+    },
+    {
+      ...input({ id: third, protocol: 'TERMINATED_HTTPS', protocol_port: 443, ...usual_tls.listener }),
+      tls: { certificates: ['a.pem'], client_ca: null, client_crl: null },
+    },
+    input({ id: fourth, protocol_port: 81, admin_state_up: false }),
+  ]),
+  'one-haproxy-of-a-pair': one(
+    [
+      input({}, pool({ session_persistence: { type: 'SOURCE_IP', cookie_name: null } })),
+      input({ id: second, protocol_port: 81 }, pool({ session_persistence: { type: 'SOURCE_IP', cookie_name: null } })),
+    ],
+    { ...peers, section: '1bbbbbbb000040008000000000000001_peers' },
+  ),
+}
+
+function one(listeners: ListenerInput[], known: PeersInput | null = null): LoadBalancerInput {
+  const { base_path, load_balancer } = input()
+  return { base_path, load_balancer_id: load_balancer.id, listeners, peers: known }
 }

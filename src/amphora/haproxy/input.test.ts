@@ -10,7 +10,7 @@ import type { Tree } from '../../lbaas/tree.ts'
 import { digestOf } from '../digest.ts'
 import { peerName } from '../rest.ts'
 import { listenerInput } from './input.ts'
-import { renderListener } from './listener.ts'
+import { renderListener } from './unit.ts'
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'input-'))
 afterAll(() => fs.rmSync(folder, { recursive: true }))

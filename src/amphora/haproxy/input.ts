@@ -1,8 +1,8 @@
-/** What a listener's configuration depends on, taken from its tree. */
+/** What a configuration of haproxy depends on, taken from the tree: a listener's, or a whole load balancer's. */
 import { healthMonitor } from '../../lbaas/health-monitor.ts'
 import { l7policy, policiesOf } from '../../lbaas/l7-policy.ts'
 import { l7rule } from '../../lbaas/l7-rule.ts'
-import { type Listener, listener } from '../../lbaas/listener.ts'
+import { FIRST_PEER_PORT, type Listener, listener } from '../../lbaas/listener.ts'
 import { vipAddresses } from '../../lbaas/load-balancer.ts'
 import { member } from '../../lbaas/member.ts'
 import { type Pool, pool } from '../../lbaas/pool.ts'
@@ -11,7 +11,8 @@ import { certificatesOf, terminates } from '../../lbaas/tls.ts'
 import { leaving, membersOf, poolOf, type Tree } from '../../lbaas/tree.ts'
 import { peerName } from '../rest.ts'
 import type { L7PolicyInput } from './l7.ts'
-import { hasTable, type ListenerInput, type PeersInput, type PoolInput } from './listener.ts'
+import { hasTable, type ListenerInput, type PeersInput, type PoolInput, poolsIn } from './listener.ts'
+import type { LoadBalancerInput } from './unit.ts'
 
 /** Where an amphora keeps its listeners. */
 const base_path = '/var/lib/octavia'
@@ -35,7 +36,18 @@ export function listenerInput(tree: Tree, row: Listener): ListenerInput {
     default_pool,
     ...listenerFiles(row),
     ...l7,
-    peers: pools.some(hasTable) ? peersInput(tree, row) : null,
+    peers: pools.some(hasTable) ? peersInput(tree, row.id, row.peer_port) : null,
+  }
+}
+
+/** Of the listeners that it is to have: in ERROR one has another input than its rows say. */
+export function loadBalancerInput(tree: Tree, listeners: readonly ListenerInput[]): LoadBalancerInput {
+  const { id } = tree.load_balancer
+  return {
+    base_path,
+    load_balancer_id: id,
+    listeners: listeners.map(input => ({ ...input, peers: null })),
+    peers: listeners.some(input => poolsIn(input).some(hasTable)) ? peersInput(tree, id, FIRST_PEER_PORT) : null,
   }
 }
 
@@ -57,7 +69,7 @@ function byId(a: { id: string }, b: { id: string }): number {
 }
 
 /** An amphora that is to be replaced gives its address to the one that takes its place, and stays until then. */
-function peersInput(tree: Tree, listener: Listener): PeersInput | null {
+function peersInput(tree: Tree, unit_id: string, listener_peer_port: number): PeersInput | null {
   if (tree.load_balancer.topology !== 'ACTIVE_STANDBY') return null
   const named = tree.amphorae
     .filter(({ status, vrrp_ip }) => status !== 'DELETED' && vrrp_ip !== null)
@@ -67,7 +79,7 @@ function peersInput(tree: Tree, listener: Listener): PeersInput | null {
     .filter(({ doomed, address }) => !doomed || !taken.has(address))
     .map(({ name, address }) => ({ name, address }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  return { section: `${listener.id.replaceAll('-', '')}_peers`, listener_peer_port: listener.peer_port, peers }
+  return { section: `${unit_id.replaceAll('-', '')}_peers`, listener_peer_port, peers }
 }
 
 function poolInput(tree: Tree, id: string | null): PoolInput | null {

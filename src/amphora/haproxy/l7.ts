@@ -9,8 +9,12 @@ export type L7RuleInput = Rendered<typeof l7rule>
 
 /** Lines of the frontend, from policies in the order of their positions. A policy counts only with a rule that is up, and
  *  one that redirects to a pool only with a pool of `backends`. haproxy takes `http-request` before `redirect` before
- *  `use_backend`, wherever they stand; so they stand in that order. */
-export function policyLines(policies: readonly L7PolicyInput[], backends: ReadonlySet<string>): string[] {
+ *  `use_backend`, wherever they stand; so they stand in that order. `backendOf`: what the backend of a pool is called. */
+export function policyLines(
+  policies: readonly L7PolicyInput[],
+  backends: ReadonlySet<string>,
+  backendOf: (pool_id: string) => string,
+): string[] {
   const counting = policies.filter(
     ({ admin_state_up, action, redirect_pool_id, rules }) =>
       admin_state_up &&
@@ -20,7 +24,7 @@ export function policyLines(policies: readonly L7PolicyInput[], backends: Readon
   const acted = (...actions: L7PolicyInput['action'][]) =>
     counting
       .filter(({ action }) => actions.includes(action))
-      .map(policy => `${outcome(policy)} if ${condition(policy)}`)
+      .map(policy => `${outcome(policy, backendOf)} if ${condition(policy)}`)
   return [
     ...counting.flatMap(({ rules }) => enabled(rules).map(acl)),
     ...acted('REJECT'),
@@ -30,13 +34,8 @@ export function policyLines(policies: readonly L7PolicyInput[], backends: Readon
 }
 
 /** `redirect` takes its text as it stands, unlike `http-request redirect`, which looks for `%` expressions (measured). */
-function outcome({
-  action,
-  redirect_pool_id,
-  redirect_url,
-  redirect_prefix,
-  redirect_http_code,
-}: L7PolicyInput): string {
+function outcome(policy: L7PolicyInput, backendOf: (pool_id: string) => string): string {
+  const { action, redirect_pool_id, redirect_url, redirect_prefix, redirect_http_code } = policy
   const code = `code ${redirect_http_code ?? 302}`
   switch (action) {
     case 'REJECT':
@@ -46,7 +45,7 @@ function outcome({
     case 'REDIRECT_PREFIX':
       return `redirect prefix ${word(redirect_prefix ?? '')} ${code}`
     case 'REDIRECT_TO_POOL':
-      return `use_backend ${word(redirect_pool_id ?? '')}`
+      return `use_backend ${word(backendOf(redirect_pool_id ?? ''))}`
   }
 }
 

@@ -6,14 +6,17 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestOf } from '../digest.ts'
-import { cases, input, member, monitor, peers, pool } from './golden-cases.ts'
+import { cases, input, member, monitor, peers, pool, shared } from './golden-cases.ts'
 import { words } from './language.ts'
-import { type ListenerInput, renderListener } from './listener.ts'
+import type { ListenerInput } from './listener.ts'
 import { policySample, ruleSample } from './sample.ts'
+import { listenerAt, renderListener, renderLoadBalancer } from './unit.ts'
 
 const tls_folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tls-'))
 beforeAll(() => {
   const folder = path.join(tls_folder, 'certs', input().listener.id)
+  fs.mkdirSync(path.join(tls_folder, 'certs'), { recursive: true })
+  fs.symlinkSync(folder, path.join(tls_folder, 'certs', input().load_balancer.id))
   fs.mkdirSync(folder, { recursive: true })
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -34,16 +37,31 @@ afterAll(() => fs.rmSync(tls_folder, { recursive: true }))
 
 const golden = path.join(import.meta.dirname, 'golden')
 
+const all: Record<string, (base_path?: string) => string> = {
+  ...Object.fromEntries(
+    Object.entries(cases).map(([name, each]) => [
+      name,
+      (base_path = each.base_path) => renderListener({ ...each, base_path }),
+    ]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(shared).map(([name, each]) => [
+      name,
+      (base_path = each.base_path) => renderLoadBalancer({ ...each, base_path }),
+    ]),
+  ),
+}
+
 describe('golden', () => {
-  test.each(Object.entries(cases))('%s', (name, each) => {
+  test.each(Object.entries(all))('%s', (name, render) => {
     const file = path.join(golden, `${name}.cfg`)
-    const text = renderListener(each)
+    const text = render()
     if (process.env.UPDATE_GOLDEN) fs.writeFileSync(file, text)
     expect(text).toBe(fs.readFileSync(file, 'utf8'))
-    const local = name.startsWith('peers') ? ['-L', peers.peers[0]!.name] : []
+    const local = /^peers|of-a-pair/.test(name) ? ['-L', peers.peers[0]!.name] : []
     // Certificates are read where they lie.
-    const there = name.startsWith('tls-') ? path.join(tls_folder, `${name}.cfg`) : file
-    if (there !== file) fs.writeFileSync(there, renderListener({ ...each, base_path: tls_folder }))
+    const there = text.includes('/certs/') ? path.join(tls_folder, `${name}.cfg`) : file
+    if (there !== file) fs.writeFileSync(there, render(tls_folder))
     const { status, stderr } = spawnSync('haproxy', ['-c', ...local, '-f', there], { encoding: 'utf8' })
     // No such ciphers or protocols are known; what matters is that they are one word each.
     if (name === 'tls-of-hostile-words') {
@@ -57,7 +75,7 @@ describe('golden', () => {
 
   test('every file has its case', () => {
     expect(fs.readdirSync(golden).toSorted()).toEqual(
-      Object.keys(cases)
+      Object.keys(all)
         .map(name => `${name}.cfg`)
         .toSorted(),
     )
@@ -127,15 +145,35 @@ test('no string that reaches the renderer changes the text beyond its own word',
   )
 })
 
+test('a line of a text for several listeners is of one of them, or of all', () => {
+  const each = shared['one-haproxy']!
+  const text = renderLoadBalancer(each)
+  const lineOf = (start: string) => text.split('\n').findIndex(line => line.trim().startsWith(start)) + 1
+  const [prometheus, http] = each.listeners.map(({ listener }) => listener.id)
+  expect(listenerAt(text, lineOf('user nobody'))).toBeNull()
+  expect(listenerAt(text, lineOf('maxconn 100'))).toBe(http)
+  expect(listenerAt(text, lineOf('option external-check'))).toBe(http)
+  expect(listenerAt(text, lineOf('server agent'))).toBe(prometheus)
+  expect(listenerAt(text, 10_000)).toBe(http)
+})
+
 test('the order of members changes neither text nor digest', () => {
   const turned = input({}, pool({ members: [member(2), member(1)] }))
   expect(renderListener(turned)).toBe(renderListener(input()))
   expect(digestOf(turned)).toBe(digestOf(input()))
 })
 
+test('nor does the order of listeners', () => {
+  for (const each of Object.values(shared)) {
+    const turned = { ...each, listeners: each.listeners.toReversed() }
+    expect(renderLoadBalancer(turned)).toBe(renderLoadBalancer(each))
+    expect(digestOf(turned)).toBe(digestOf(each))
+  }
+})
+
 test('the digest depends on every input and on the rendering version, and on nothing else', () => {
-  const digests = new Set(Object.values(cases).map(each => digestOf(each)))
-  expect(digests.size).toBe(Object.keys(cases).length)
+  const digests = new Set([...Object.values(cases), ...Object.values(shared)].map(each => digestOf(each)))
+  expect(digests.size).toBe(Object.keys(all).length)
   expect(digestOf(input(), 7)).not.toBe(digestOf(input(), 8))
   const { base_path, ...rest } = input()
   expect(digestOf({ ...rest, base_path })).toBe(digestOf(input()))

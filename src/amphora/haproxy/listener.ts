@@ -1,4 +1,4 @@
-/** haproxy.cfg of one listener (the 0.5 layout: one haproxy process per listener), as a pure function of its objects. */
+/** A listener in haproxy's words, as a pure function of its objects: a frontend, and a backend for each pool. */
 import { isIP } from 'node:net'
 import type { listener } from '../../lbaas/listener.ts'
 import type { member } from '../../lbaas/member.ts'
@@ -7,26 +7,30 @@ import type { Rendered } from '../../lbaas/resource.ts'
 import { METRICS_BACKEND, METRICS_SOCKET } from '../rest.ts'
 import { type L7PolicyInput, policyLines } from './l7.ts'
 import { fetchArgument, word } from './language.ts'
-import { checkWords, connectTimeout, type MonitorInput, monitorGlobals, monitorLines, monitorOf } from './monitor.ts'
+import { checkWords, connectTimeout, type MonitorInput, monitorLines, monitorOf } from './monitor.ts'
 import { bindTls, clientHeaders, hsts, type ListenerFiles, type PoolFiles, serverTls } from './tls.ts'
 
-/** Grows whenever renderListener writes something else for the same input. */
-export const RENDERING_VERSION = 3
+/** Its frontend and backends. Names and descriptions of objects appear nowhere in them.
+ *  They are written so that later changes can be applied to the running process (`hash-type consistent`,
+ *  `dynamic-cookie-key`). */
+export function listenerSections(input: ListenerInput, unit: Unit): Section[] {
+  if (!isUp(input)) return []
+  const pools = poolsIn(input)
+  return [
+    frontend(input, unit, new Set(pools.map(({ id }) => id))),
+    ...(input.listener.protocol === 'PROMETHEUS' ? [metrics(input, unit)] : []),
+    ...pools.map(pool => backend(input, unit, pool)),
+  ]
+}
 
-/** The text. Names and descriptions of objects appear nowhere in it.
- *  It is written so that later changes can be applied to the running process (`level admin`, `hash-type consistent`,
- *  `dynamic-cookie-key`), and leaves to the agent what depends on its machine: the global `maxconn`, whether user and
- *  group exist, and what monitors had found out before a reload. */
-export function renderListener(input: ListenerInput): string {
-  const { load_balancer, listener } = input
-  const enabled = load_balancer.admin_state_up && listener.admin_state_up
-  const pools = enabled ? poolsIn(input) : []
-  const sections = [globals(input, pools), defaults()]
-  if (input.peers && pools.some(hasTable)) sections.push(peers(input.peers))
-  if (enabled) sections.push(frontend(input, new Set(pools.map(({ id }) => id))))
-  if (enabled && input.listener.protocol === 'PROMETHEUS') sections.push(metrics(input))
-  sections.push(...pools.map(pool => backend(input, pool)))
-  return sections.map(([head, ...lines]) => [head, ...lines.map(line => `    ${line}`), ''].join('\n')).join('\n')
+/** The haproxy that the listener is part of: one of its own, or its load balancer's. */
+export type Unit = {
+  /** Its files bear this name. */
+  id: string
+  /** What a listener calls the backend of a pool: each has backends of its own. */
+  backend: (pool_id: string, listener_id: string) => string
+  /** Where amphorae tell each other of stick tables, if they do. */
+  peers_section: string | null
 }
 
 /** What the text depends on, under the API's names. Objects that are being deleted are not in it. */
@@ -62,36 +66,18 @@ export type MemberInput = Rendered<typeof member>
 /** Of a listener whose tenant sets none (upstream's default). */
 export const DEFAULT_CONNECTION_LIMIT = 50_000
 
-type Section = [head: string, ...lines: string[]]
+export type Section = [head: string, ...lines: string[]]
 
-/** Requests are not logged: it costs 13-30 % of haproxy's time, and the statistics come from the socket.
- *  20 old processes at most: each that is kept by a slow download takes 4 MB. */
-function globals({ base_path, listener }: ListenerInput, pools: readonly PoolInput[]): Section {
-  return [
-    'global',
-    'daemon',
-    'user nobody',
-    'group nogroup',
-    `stats socket ${word(`${base_path}/${listener.id}.sock`)} mode 0600 level admin expose-fd listeners`,
-    'mworker-max-reloads 20',
-    'hard-stop-after 24h',
-    ...monitorGlobals(pools, `${base_path}/${listener.id}`),
-  ]
-}
-
-/** Names are told apart by the listener, ports too: it has a process of its own. */
-function peers({ section, listener_peer_port, peers }: PeersInput): Section {
-  const sorted = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  return [
-    `peers ${word(section)}`,
-    ...sorted.map(({ name, address }) => `peer ${word(name)} ${endpoint(address, listener_peer_port)}`),
-  ]
-}
-
-/** The pools that are up, each once. */
-function poolsIn({ default_pool, redirect_pools = [] }: ListenerInput): PoolInput[] {
+/** The pools that are up, each once; none where it is switched off. */
+export function poolsIn(input: ListenerInput): PoolInput[] {
+  const { default_pool, redirect_pools = [] } = input
+  if (!isUp(input)) return []
   const others = redirect_pools.filter(({ id }) => id !== default_pool?.id)
   return [...(default_pool === null ? [] : [default_pool]), ...others].filter(({ admin_state_up }) => admin_state_up)
+}
+
+function isUp({ load_balancer, listener }: ListenerInput): boolean {
+  return load_balancer.admin_state_up && listener.admin_state_up
 }
 
 /** Whether the pool remembers clients in a stick table. */
@@ -99,13 +85,9 @@ export function hasTable({ session_persistence }: PoolInput): boolean {
   return ['SOURCE_IP', 'APP_COOKIE'].includes(session_persistence?.type ?? '')
 }
 
-/** Splicing saves five to seven times the CPU on large bodies; `splice-auto` does not. */
-function defaults(): Section {
-  return ['defaults', 'retries 3', 'option redispatch', 'option splice-request', 'option splice-response']
-}
-
-function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section {
+function frontend(input: ListenerInput, unit: Unit, backends: ReadonlySet<string>): Section {
   const { load_balancer, listener, default_pool, l7policies = [] } = input
+  const backendOf = (pool_id: string) => unit.backend(pool_id, listener.id)
   const limit = listener.connection_limit ?? -1
   const cidrs = listener.allowed_cidrs ?? []
   return [
@@ -113,25 +95,34 @@ function frontend(input: ListenerInput, backends: ReadonlySet<string>): Section 
     `mode ${modeOf(listener.protocol)}`,
     `maxconn ${limit > 0 ? limit : DEFAULT_CONNECTION_LIMIT}`,
     ...[load_balancer.vip_address, ...(load_balancer.additional_vips ?? [])].map(
-      vip => `bind ${endpoint(vip, listener.protocol_port)}${bindTls(input)}`,
+      vip => `bind ${endpoint(vip, listener.protocol_port)}${bindTls(input, folderOf(input, unit))}`,
     ),
     ...cidrs.map(cidr => `acl allowed_cidrs src -- ${word(cidr)}`),
     ...(cidrs.length > 0 ? ['tcp-request connection reject unless allowed_cidrs'] : []),
     `timeout client ${listener.timeout_client_data ?? 50_000}`,
     ...((listener.timeout_tcp_inspect ?? 0) > 0 ? [`tcp-request inspect-delay ${listener.timeout_tcp_inspect}`] : []),
-    ...(listener.protocol === 'PROMETHEUS' ? metricsOnly : []),
+    ...(listener.protocol === 'PROMETHEUS' ? metricsOnly(backendOf(METRICS_BACKEND)) : []),
     ...hsts(listener),
-    ...policyLines(l7policies, backends),
-    ...(default_pool !== null && backends.has(default_pool.id) ? [`default_backend ${word(default_pool.id)}`] : []),
+    ...policyLines(l7policies, backends, backendOf),
+    ...(default_pool !== null && backends.has(default_pool.id)
+      ? [`default_backend ${word(backendOf(default_pool.id))}`]
+      : []),
   ]
 }
 
-const metricsOnly = ['http-request deny deny_status 404 unless { path /metrics }', `default_backend ${METRICS_BACKEND}`]
+function metricsOnly(backend: string): string[] {
+  return ['http-request deny deny_status 404 unless { path /metrics }', `default_backend ${word(backend)}`]
+}
+
+/** Where the files lie that the listener's lines name. */
+function folderOf({ base_path }: ListenerInput, { id }: Unit): string {
+  return `${base_path}/certs/${id}`
+}
 
 /** The agent knows the figures of all listeners; each haproxy only those of its own. */
-function metrics({ base_path, listener }: ListenerInput): Section {
+function metrics({ base_path, listener }: ListenerInput, unit: Unit): Section {
   return [
-    `backend ${METRICS_BACKEND}`,
+    `backend ${word(unit.backend(METRICS_BACKEND, listener.id))}`,
     'mode http',
     `timeout connect ${listener.timeout_member_connect ?? 5_000}`,
     `timeout server ${listener.timeout_member_data ?? 50_000}`,
@@ -139,14 +130,15 @@ function metrics({ base_path, listener }: ListenerInput): Section {
   ]
 }
 
-function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput): Section {
+function backend(input: ListenerInput, unit: Unit, pool: PoolInput): Section {
+  const { base_path, listener } = input
   const mode = pool.protocol.startsWith('PROXY') ? modeOf(listener.protocol) : modeOf(pool.protocol)
   return [
-    `backend ${word(pool.id)}`,
+    `backend ${word(unit.backend(pool.id, listener.id))}`,
     `mode ${mode}`,
     ...(mode === 'http' ? ['http-reuse safe'] : []),
     ...balance(pool.lb_algorithm),
-    ...persistence(pool, peers?.section ?? null),
+    ...persistence(pool, unit.peers_section),
     ...monitorLines(pool, base_path),
     ...(mode === 'http' ? [...headers(listener), ...clientHeaders(listener)] : []),
     'option allbackups',
@@ -154,7 +146,7 @@ function backend({ base_path, listener, peers }: ListenerInput, pool: PoolInput)
     `timeout server ${listener.timeout_member_data ?? 50_000}`,
     ...pool.members
       .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-      .map(member => `${server(pool, member)}${serverTls(pool, `${base_path}/certs/${listener.id}`)}`),
+      .map(member => `${server(pool, member)}${serverTls(pool, folderOf(input, unit))}`),
   ]
 }
 
@@ -163,7 +155,7 @@ function modeOf(protocol: string): 'http' | 'tcp' {
 }
 
 /** haproxy takes the last colon for the port's, in IPv6 too; an address it cannot be is quoted like any word. */
-function endpoint(address: string, port: number): string {
+export function endpoint(address: string, port: number): string {
   return isIP(address) === 0 ? word(`${address}:${port}`) : `${address}:${port}`
 }
 

@@ -18,10 +18,10 @@ type Listener = Rendered<typeof listener>
 type Pool = Rendered<typeof pool>
 type Spoken = Pick<Listener, 'tls_ciphers' | 'tls_versions' | 'alpn_protocols'>
 
-/** The rest of a `bind` line; nothing where no TLS is terminated. */
-export function bindTls({ base_path, listener, tls }: { base_path: string; listener: Listener; tls?: ListenerFiles }) {
+/** The rest of a `bind` line; nothing where no TLS is terminated. `folder`: where the files lie. */
+export function bindTls({ listener, tls }: { listener: Listener; tls?: ListenerFiles }, folder: string): string {
   if (!tls) return ''
-  const file = (name: string) => word(`${base_path}/certs/${listener.id}/${name}`)
+  const file = (name: string) => word(`${folder}/${name}`)
   const certificates = tls.certificates.map(name => ` crt ${file(name)}`).join('')
   return ` ssl${certificates}${clientCertificate(listener, tls, file)}${spoken(listener)}`
 }

@@ -1,8 +1,10 @@
 /** Connections to agents, kept between claims, and what their errors and the cloud's mean: the same for every provider. */
 import { AgentError } from '../../amphora/agent-error.ts'
 import { AmphoraClient, type AmphoraClientOptions, type Call } from '../../amphora/client.ts'
+import type { Rest } from '../../amphora/rest.ts'
 import { CloudError } from '../../cloud/openstack.ts'
 import { type Classify, Permanent, Transient } from '../../controller/outcome.ts'
+import type { Unit } from '../../lbaas/amphora.ts'
 import type { Agent } from '../../providers/haproxy/clients.ts'
 import type { Options } from '../../service/options.ts'
 
@@ -41,20 +43,25 @@ export class AgentConnections {
 
 const most_connections = 1_000
 
+/** The version that has what the amphora is laid out in. */
+export function restOf(unit: Unit): Rest {
+  return unit === 'listener' ? '0.5' : '1.0'
+}
+
 /** What every provider asks of an agent. */
 export function agentCalls(client: AmphoraClient, call: Call): Agent {
   return {
     interface: ip => client.interface(ip, call),
     listeners: () => client.listeners(call),
     listener: id => client.listener(id, call),
-    listenerConfig: id => client.listenerConfig(id, call),
+    unitConfig: id => client.unitConfig(id, call),
     datagramConfig: id => client.datagramConfig(id, call),
-    uploadListener: (id, cfg) => client.uploadListener(id, cfg, call),
+    uploadUnit: (id, cfg) => client.uploadUnit(id, cfg, call),
     uploadDatagrams: (id, document) => client.uploadDatagrams(id, document, call),
     uploadTlsFile: (id, name, pem) => client.uploadTlsFile(id, name, pem, call),
-    startListener: id => client.startListener(id, call),
-    reloadListener: id => client.reloadListener(id, call),
-    deleteListener: id => client.deleteListener(id, call),
+    startUnit: id => client.startUnit(id, call),
+    reloadUnit: id => client.reloadUnit(id, call),
+    deleteUnit: id => client.deleteUnit(id, call),
     plugVip: (vip, body) => client.plugVip(vip, body, call),
     plugNetwork: body => client.plugNetwork(body, call),
   }

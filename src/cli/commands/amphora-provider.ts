@@ -14,6 +14,7 @@ import type { OpenStack } from '../../cloud/openstack.ts'
 import type { StepContext } from '../../controller/flow.ts'
 import type { Provider } from '../../controller/reconcile.ts'
 import type { SpareMaker } from '../../housekeeping/spares.ts'
+import type { Amphora } from '../../lbaas/amphora.ts'
 import type { Agent, Clients } from '../../providers/amphora/clients.ts'
 import { due } from '../../providers/amphora/flows.ts'
 import { makeSpare, unmakeSpare } from '../../providers/amphora/spares.ts'
@@ -21,7 +22,7 @@ import type { Options } from '../../service/options.ts'
 import * as rollouts from '../../store/rollouts.ts'
 import * as spares from '../../store/spares.ts'
 import { TlsVault } from '../../store/tls-vault.ts'
-import { AgentConnections, agentCalls, classifier } from './agent-connections.ts'
+import { AgentConnections, agentCalls, classifier, restOf } from './agent-connections.ts'
 
 /** The provider as the engine wants it. Connections to agents are kept between claims. */
 export function amphoraProvider(
@@ -62,6 +63,7 @@ export function amphoraProvider(
       network_ids: list(options.controller_worker.amp_boot_network_list),
       security_group_ids: list(options.controller_worker.amp_secgroup_list),
       ssh_key_name: options.controller_worker.amp_ssh_key_name || null,
+      unit: options.haproxy_amphora.unit,
       boot_patience_s: controller_worker.amp_active_retries * controller_worker.amp_active_wait_sec,
       anti_affinity_policy: nova.anti_affinity_policy,
       vrrp: {
@@ -101,14 +103,15 @@ function agentOf(
   connections: AgentConnections,
   options: Options,
   files: ReturnType<typeof readCertificates>,
-  { id: amphora_id, lb_network_ip }: { id: string; lb_network_ip: string | null },
+  { id: amphora_id, lb_network_ip, unit }: Pick<Amphora, 'id' | 'lb_network_ip' | 'unit'>,
   call: Call,
 ): Agent {
   const host = lb_network_ip!
-  const client = connections.client(`${amphora_id} ${host}`, () => ({
+  const client = connections.client(`${amphora_id} ${host} ${unit}`, () => ({
     host,
     port: options.haproxy_amphora.bind_port,
     amphora_id,
+    rest: restOf(unit),
     ca_pem: files.server_ca.certificate_pem,
     client_cert_pem: files.client_pem,
     client_key_pem: files.client_pem,
@@ -117,7 +120,7 @@ function agentOf(
     ...agentCalls(client, call),
     info: () => client.info(call),
     details: () => client.details(call),
-    stopListener: id => client.stopListener(id, call),
+    stopUnit: id => client.stopUnit(id, call),
     uploadVrrp: conf => client.uploadVrrp(conf, call),
     startVrrp: () => client.startVrrp(call),
     stopVrrp: () => client.stopVrrp(call),

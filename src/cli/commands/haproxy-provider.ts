@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { AgentError } from '../../amphora/agent-error.ts'
 import type { AmphoraClient, Call } from '../../amphora/client.ts'
 import { type HostedEntry, hostedPath, hostedPrefix } from '../../amphora/network-host.ts'
+import type { Rest } from '../../amphora/rest.ts'
 import { openCertificateStore } from '../../cloud/certificates/certificate-store.ts'
 import { Neutron } from '../../cloud/neutron.ts'
 import type { OpenStack } from '../../cloud/openstack.ts'
@@ -14,7 +15,7 @@ import { due } from '../../providers/haproxy/flows.ts'
 import { type Options, OptionsError } from '../../service/options.ts'
 import { loads } from '../../store/network-hosts.ts'
 import { TlsVault } from '../../store/tls-vault.ts'
-import { AgentConnections, agentCalls, classifier } from './agent-connections.ts'
+import { AgentConnections, agentCalls, classifier, restOf } from './agent-connections.ts'
 
 /** The provider as the engine wants it. Connections to hosts are kept between claims. */
 export function haproxyProvider(
@@ -40,6 +41,7 @@ export function haproxyProvider(
         vault,
         hosts: hostCalls(hosts, known, () => loads(pool), call),
         agent: place => agentCalls(hosts.agent(place), call),
+        unit: options.haproxy_amphora.unit,
         newId: randomUUID,
       }
     },
@@ -124,15 +126,15 @@ class Hosts {
     return this.#client(name, '', {})
   }
 
-  agent({ id, load_balancer_id, network_host }: Place): AmphoraClient {
-    return this.#client(network_host, id, { path_prefix: hostedPrefix(load_balancer_id!) })
+  agent({ id, load_balancer_id, network_host, unit }: Place): AmphoraClient {
+    return this.#client(network_host, id, { path_prefix: hostedPrefix(load_balancer_id!), rest: restOf(unit) })
   }
 
   close(): Promise<void> {
     return this.#connections.close()
   }
 
-  #client(host_name: string | null, amphora_id: string, more: { path_prefix?: string }): AmphoraClient {
+  #client(host_name: string | null, amphora_id: string, more: { path_prefix?: string; rest?: Rest }): AmphoraClient {
     const host = this.#known.find(one => one.name === host_name)
     if (!host)
       throw new AgentError(0, 'unavailable', `there is no network host ${host_name} in [haproxy] network_hosts`)

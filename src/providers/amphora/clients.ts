@@ -4,7 +4,7 @@ import type { CertificateStore } from '../../cloud/certificates/certificate-stor
 import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
-import type { Amphora } from '../../lbaas/amphora.ts'
+import type { Amphora, Unit } from '../../lbaas/amphora.ts'
 import type { Calls, Vault } from '../shared/clients.ts'
 
 export type Clients = {
@@ -12,7 +12,7 @@ export type Clients = {
   neutron: Calls<Neutron>
   glance: Calls<Glance>
   /** The agent of an amphora at its management address. */
-  agent: (amphora: { id: string; lb_network_ip: string | null }) => Agent
+  agent: (amphora: Pick<Amphora, 'id' | 'lb_network_ip' | 'unit'>) => Agent
   /** A new certificate and key for an amphora, in one PEM, and when it ends. */
   issueCertificate: (amphora_id: string) => Promise<{ pem: string; expires_at: Date }>
   /** The configuration and the files with which an amphora boots (Nova's personality). */
@@ -37,15 +37,15 @@ export type Agent = Pick<
   | 'interface'
   | 'listeners'
   | 'listener'
-  | 'listenerConfig'
+  | 'unitConfig'
   | 'datagramConfig'
-  | 'uploadListener'
+  | 'uploadUnit'
   | 'uploadDatagrams'
   | 'uploadTlsFile'
-  | 'startListener'
-  | 'stopListener'
-  | 'reloadListener'
-  | 'deleteListener'
+  | 'startUnit'
+  | 'stopUnit'
+  | 'reloadUnit'
+  | 'deleteUnit'
   | 'plugVip'
   | 'plugNetwork'
   | 'uploadVrrp'
@@ -56,7 +56,7 @@ export type Agent = Pick<
 >
 
 /** The place in a load balancer that an amphora fills. */
-export type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority'>
+export type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority' | 'unit'>
 
 /** What the operator chose for amphorae. */
 export type Choices = {
@@ -68,6 +68,8 @@ export type Choices = {
   ssh_key_name: string | null
   /** How long a server and its agent may take to come up. */
   boot_patience_s: number
+  /** Where no flavor says. */
+  unit: Unit
   /** Of the server groups of pairs. */
   anti_affinity_policy: string
   vrrp: { advert_int_s: number; priority: { MASTER: number; BACKUP: number } }

@@ -1,17 +1,19 @@
 /** What the steps of this provider work with: Neutron, the network hosts, and the agents of load balancers on them. */
 import type { AmphoraClient } from '../../amphora/client.ts'
-import type { Amphora } from '../../lbaas/amphora.ts'
+import type { Amphora, Unit } from '../../lbaas/amphora.ts'
 import type { Calls, ListenerAgent, SharedClients } from '../shared/clients.ts'
 
 export type Clients = Omit<SharedClients, 'agent'> & {
   hosts: NetworkHosts
   /** The agent of this load balancer on its amphora's host. */
   agent: (amphora: Place) => Agent
+  /** What one haproxy serves. */
+  unit: Unit
   newId: () => string
 }
 
 /** Where an amphora is. */
-export type Place = Pick<Amphora, 'id' | 'load_balancer_id' | 'network_host'>
+export type Place = Pick<Amphora, 'id' | 'load_balancer_id' | 'network_host' | 'unit'>
 
 export type NetworkHosts = {
   /** Those that the operator has named. */

@@ -21,14 +21,14 @@ export type ListenerAgent = Pick<
   Calls<AmphoraClient>,
   | 'listeners'
   | 'listener'
-  | 'listenerConfig'
-  | 'uploadListener'
+  | 'unitConfig'
+  | 'uploadUnit'
   | 'uploadDatagrams'
   | 'datagramConfig'
   | 'uploadTlsFile'
-  | 'startListener'
-  | 'reloadListener'
-  | 'deleteListener'
+  | 'startUnit'
+  | 'reloadUnit'
+  | 'deleteUnit'
 >
 
 /** Tenants' certificates and keys, kept sealed beside the tree: neither a key manager that is away nor a secret that is

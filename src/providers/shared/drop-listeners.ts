@@ -2,22 +2,22 @@
 import { AgentError } from '../../amphora/agent-error.ts'
 import { amphoraStep } from '../../controller/flow.ts'
 import type { SharedClients } from './clients.ts'
-import { renderedListeners } from './upload-listeners.ts'
+import { unitsOf } from './units.ts'
 
 export const dropListeners = amphoraStep<SharedClients>({
   title: 'stop listeners',
   upstream: 'ListenerDelete',
   deadline_s: 120,
   done: (amphora, tree) => {
-    const wanted = renderedListeners(tree).map(({ listener }) => listener.id)
+    const wanted = unitsOf(amphora, tree).map(unit => unit.id)
     return Object.keys(amphora.applied).every(id => wanted.includes(id))
   },
   ensure: async (amphora, tree, { clients }) => {
-    const wanted = renderedListeners(tree).map(({ listener }) => listener.id)
+    const wanted = unitsOf(amphora, tree).map(unit => unit.id)
     const applied = { ...amphora.applied }
     for (const id of Object.keys(applied)) {
       if (wanted.includes(id)) continue
-      await gone(() => clients.agent(amphora).deleteListener(id))
+      await gone(() => clients.agent(amphora).deleteUnit(id))
       delete applied[id]
     }
     return { applied }

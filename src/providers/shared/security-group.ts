@@ -2,6 +2,7 @@
 import type { SecurityGroup, SecurityGroupRule } from '../../cloud/neutron.ts'
 import { CloudError } from '../../cloud/openstack.ts'
 import { type StepContext, treeStep } from '../../controller/flow.ts'
+import { FIRST_PEER_PORT } from '../../lbaas/listener.ts'
 import { type SecurityGroupRules, vipAddresses } from '../../lbaas/load-balancer.ts'
 import type { Tree } from '../../lbaas/tree.ts'
 import type { SharedClients } from './clients.ts'
@@ -79,9 +80,15 @@ export function openings(tree: Tree): Opening[] {
       const named = cidrs.map((cidr): Opening => ({ ...opening, ethertype: familyOf(cidr), remote_ip_prefix: cidr }))
       return [...(cidrs.length === 0 ? everybody : named), ...peers]
     })
+  const shared = tree.amphorae.some(amphora => amphora.unit === 'load_balancer')
+  const meeting = shared && listened.length > 0 ? between('tcp', FIRST_PEER_PORT) : []
   // VRRP, and the protocol that authenticated VRRP of before: Neutron has no names for them
   const vrrp = ['112', '51'].flatMap(protocol => between(protocol, null))
-  return [...listened, ...vrrp].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  return [...unique([...listened, ...meeting]), ...vrrp].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
+
+function unique(all: Opening[]): Opening[] {
+  return [...new Map(all.map(opening => [keyOf(opening), opening])).values()]
 }
 
 function sameOpenings(recorded: Opening[] | null, wanted: Opening[]): boolean {

@@ -34,6 +34,7 @@ async function fill(tree: Tree, wanted: (role: Role) => boolean, { clients, now,
       replaces: lastOf(tree, role)?.id ?? null,
       vrrp_id: pair(tree) ? 1 : null,
       vrrp_priority: role === 'STANDALONE' ? null : clients.choices.vrrp.priority[role],
+      unit: tree.load_balancer.unit ?? clients.choices.unit,
     }
     const spare = wantsOther(tree) ? null : await clients.adoptSpare(place, hosts)
     if (spare) {

@@ -1,10 +1,10 @@
 /** A new amphora takes over the place of another: its VRRP port moves, with its id, MAC and addresses. */
-import { listenerInput } from '../../../amphora/haproxy/input.ts'
 import { CloudError } from '../../../cloud/openstack.ts'
 import { amphoraLane, amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
-import { listenerOf, type Tree } from '../../../lbaas/tree.ts'
+import type { Tree } from '../../../lbaas/tree.ts'
+import { unitsOf } from '../../shared/units.ts'
 import type { Clients } from '../clients.ts'
 import { attach } from './ports.ts'
 import { vrrpPortBody, vrrpPortName } from './vrrp-port.ts'
@@ -55,10 +55,10 @@ export const startListeners = amphoraStep<Clients>({
   done: amphora => amphora.replaces === null,
   ensure: async (amphora, tree, { clients }) => {
     const agent = clients.agent(amphora)
+    const units = unitsOf(amphora, tree)
     for (const id of Object.keys(amphora.applied)) {
-      const row = listenerOf(tree, id)
-      if (row && listenerInput(tree, row).peers) await agent.stopListener(id)
-      await agent.startListener(id)
+      if (units.some(unit => unit.id === id && unit.peers)) await agent.stopUnit(id)
+      await agent.startUnit(id)
     }
     return { replaces: null }
   },

@@ -1,21 +1,23 @@
-/** One listener of this amphora: its files, its haproxy, and how a new configuration gets into force. */
+/** One haproxy of this amphora, for a listener or for all of a load balancer: its files, and how a new configuration gets
+ *  into force. */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
-import type { SeenListener } from './beat.ts'
+import type { LookedAt } from './beat.ts'
 import { run } from './command.ts'
-import { parseConfiguration } from './configuration.ts'
+import { frontendsOf, parseConfiguration, typeOf } from './configuration.ts'
 import { difference } from './difference.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import { fitToMachine, type Machine } from './fit.ts'
+import { LeavingServers } from './leaving-servers.ts'
 import type { Log } from './log.ts'
 import { alive } from './masters.ts'
 import { OldWorker } from './old-worker.ts'
-import { applyOperations, ask, deleteLeft, leftOver, verifyServers } from './runtime.ts'
+import { applyOperations, ask, verifyServers } from './runtime.ts'
 import { serverStates } from './server-state.ts'
-import { poolsOf, type Statistics, statisticsOf } from './statistics.ts'
+import { poolsOf, poolsOfListener, type Statistics, statisticsOf } from './statistics.ts'
 import { Supervisor } from './supervisor.ts'
 import type { TlsFiles } from './tls-files.ts'
 import type { Totals } from './totals.ts'
@@ -23,27 +25,28 @@ import { Turn } from './turn.ts'
 
 /** Its folder holds `haproxy.cfg` (what was uploaded last), `haproxy.running.cfg` (the same, fitted to this machine: what
  *  haproxy reads), `applied` (the digest of what haproxy is known to run) and `enabled` (it is to run after a reboot). */
-export class Listener {
+export class HaproxyUnit {
   readonly id: string
-  readonly #options: ListenerOptions
+  readonly #options: HaproxyUnitOptions
   readonly #folder: string
   readonly socket: string
   readonly #supervisor: Supervisor
   readonly #turn = new Turn()
-  /** Servers that are out of service but still have connections: `backend/server`. */
-  #leaving = new Set<string>()
-  #deletion: NodeJS.Timeout | null = null
+  readonly #leaving: LeavingServers
+  /** Those that its configuration has a frontend for. */
+  #listeners: string[] = []
   #enabled = false
   /** It has served since it was enabled: what never did is not missed. */
   #served = false
   /** The digest of the upload that haproxy is known to run. */
   #digest: string | null = null
 
-  constructor(id: string, options: ListenerOptions) {
+  constructor(id: string, options: HaproxyUnitOptions) {
     this.id = id
     this.#options = options
     this.#folder = path.join(options.base_path, id)
     this.socket = path.join(options.base_path, `${id}.sock`)
+    this.#leaving = new LeavingServers(this.socket, this.#turn)
     this.#supervisor = new Supervisor({
       haproxy_cmd: options.haproxy_cmd,
       namespace: options.namespace,
@@ -74,6 +77,7 @@ export class Listener {
       }
       await writeWhole(this.#file('haproxy.cfg'), body)
       await fs.rm(beside)
+      if (!this.#supervisor.running) this.#listeners = frontendsOf(text)
       return { status: 202, body: { message: 'OK' }, headers: { ETag: etagOf(body), ...warningHeader(warnings) } }
     })
   }
@@ -107,7 +111,8 @@ export class Listener {
       await fs.rm(this.socket, { force: true })
       await fs.rm(path.join(this.#options.base_path, 'certs', this.id), { recursive: true, force: true })
       await fs.rm(this.#folder, { recursive: true, force: true })
-      this.#options.totals.forget(this.id)
+      for (const listener of [this.id, ...this.#listeners]) this.#options.totals.forget(listener)
+      this.#listeners = []
       return { status: 200, body: { message: 'OK' } }
     })
   }
@@ -130,37 +135,42 @@ export class Listener {
   async look(limit_ms: number): Promise<LookedAt> {
     const running = this.#supervisor.running
     const found = running ? await this.#count(limit_ms).catch(() => null) : null
-    const status = found?.status ?? null
-    const answer = found === null || status === null ? null : { status, sessions: found.sessions, pools: found.pools }
+    const listeners = this.#listeners.map(id => {
+      const frontend = found?.frontends[id]
+      if (!found || !frontend) return { id, answer: null }
+      const { status, sessions } = frontend
+      return { id, answer: { status, sessions, pools: poolsOfListener(found, id) } }
+    })
     const missed = this.duty !== null && found === null
-    return { id: this.id, answer, digest: running ? this.#digest : null, missed }
+    return { id: this.id, listeners, digest: running ? this.#digest : null, missed }
   }
 
-  async entry(): Promise<ListenerEntry> {
+  async entries(): Promise<ListenerEntry[]> {
     const { status } = this
-    const type = status === 'ACTIVE' ? typeOf((await readIfThere(this.#file('haproxy.running.cfg'))) ?? '') : ''
-    return { status, uuid: this.id, type }
+    const text = status === 'ACTIVE' ? await readIfThere(this.#file('haproxy.running.cfg')) : null
+    return this.#listeners.map(uuid => ({ status, uuid, type: text === null ? '' : typeOf(text, uuid) }))
   }
 
   /** With the states of its pools when it runs. */
   async details(): Promise<ListenerDetails> {
-    const entry = await this.entry()
+    const [own] = await this.entries()
+    const entry = own ?? { status: this.status, uuid: this.id, type: '' }
     return entry.status === 'ACTIVE' ? { ...entry, pools: await poolsOf(this.socket).catch(() => []) } : entry
   }
 
   /** After a start of the agent: takes over the haproxy that runs, or starts it if it is to run. */
   resume(): Promise<void> {
     return this.#turn.take(async () => {
+      const running = await readIfThere(this.#file('haproxy.running.cfg'))
+      this.#listeners = frontendsOf(running ?? (await readIfThere(this.#file('haproxy.cfg'))) ?? '')
       this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
       if (!this.#enabled) return
       const applied = await readIfThere(this.#file('applied'))
       this.#served = applied !== null
       this.#digest = applied?.split(' ')[1] ?? null
-      const running = await readIfThere(this.#file('haproxy.running.cfg'))
       if (!this.#supervisor.adopt()) await (running === null ? this.#apply('start') : this.#start())
       else if (running !== null) {
-        this.#leaving = await leftOver(this.socket, parseConfiguration(running)).catch(() => new Set<string>())
-        this.#deleteLater()
+        await this.#leaving.recall(parseConfiguration(running))
       }
     })
   }
@@ -168,7 +178,7 @@ export class Listener {
   /** The agent ends; haproxy goes on. */
   letGo(): void {
     this.#supervisor.letGo()
-    if (this.#deletion !== null) clearTimeout(this.#deletion)
+    this.#leaving.letGo()
   }
 
   async #answer(details: string, { applied, warnings }: Outcome): Promise<Answer> {
@@ -216,17 +226,17 @@ export class Listener {
     let reason = found.kind === 'reload' ? found.reason : ''
     if (found.kind === 'runtime') {
       try {
-        await applyOperations(this.socket, found.operations, this.#leaving)
-        await verifyServers(this.socket, wanted, this.#leaving)
+        await applyOperations(this.socket, found.operations, this.#leaving.places)
+        await verifyServers(this.socket, wanted, this.#leaving.places)
         await writeWhole(this.#file('haproxy.running.cfg'), text)
         await this.#recordApplied(text, digest)
-        this.#deleteLater()
+        this.#leaving.deleteLater()
         return 'runtime'
       } catch (error) {
         reason = (error as Error).message
       }
     }
-    this.#options.log('reloading haproxy', { listener: this.id, reason })
+    this.#options.log('reloading haproxy', { unit: this.id, reason })
     await writeWhole(this.#file('haproxy.running.cfg'), text)
     const said = await ask(this.socket, 'show servers state').catch(() => '')
     await writeWhole(this.#file('servers-state'), serverStates(said, wanted))
@@ -241,9 +251,10 @@ export class Listener {
       throw error
     }
     this.#leaving.clear()
-    const { totals } = this.#options
-    const note = ({ worker, counters }: Statistics) => totals.note(this.id, worker, counters)
-    void old?.follow(this.id, note, () => totals.save())
+    void old?.follow(
+      found => this.#note(found),
+      () => this.#options.totals.save(),
+    )
     await this.#recordApplied(text, digest)
     return 'reload'
   }
@@ -263,7 +274,7 @@ export class Listener {
     this.#enabled = false
     this.#served = false
     this.#options.note()
-    if (this.#deletion !== null) clearTimeout(this.#deletion)
+    this.#leaving.letGo()
     await this.#supervisor.stop()
     this.#leaving.clear()
   }
@@ -275,25 +286,26 @@ export class Listener {
 
   async #recordApplied(text: string, digest: string | null): Promise<void> {
     this.#digest = digest
+    const listeners = frontendsOf(text)
+    for (const gone of this.#listeners.filter(id => !listeners.includes(id))) this.#options.totals.forget(gone)
+    this.#listeners = listeners
     await writeWhole(this.#file('applied'), `${digestOf(text)}${digest === null ? '' : ` ${digest}`}`)
     // What was uploaded since then may name others.
     await this.#options.tls_files.prune(this.id, [text, (await readIfThere(this.#file('haproxy.cfg'))) ?? ''])
   }
 
   async #count(limit_ms: number): Promise<Statistics> {
-    const found = await statisticsOf(this.socket, this.id, this.#leaving, limit_ms)
-    this.#options.totals.note(this.id, found.worker, found.counters)
-    this.#options.totals.settle(this.id, worker => !alive(Number.parseInt(worker, 10)))
+    const found = await statisticsOf(this.socket, this.#leaving.places, limit_ms)
+    this.#note(found)
+    for (const id of this.#listeners) this.#options.totals.settle(id, worker => !alive(Number.parseInt(worker, 10)))
     return found
   }
 
-  /** A server that is out of service goes when its last connection has gone. */
-  #deleteLater(): void {
-    if (this.#leaving.size === 0) return
-    if (this.#deletion !== null) clearTimeout(this.#deletion)
-    const again = () => this.#turn.take(() => deleteLeft(this.socket, this.#leaving))
-    const next = () => this.#deleteLater()
-    this.#deletion = setTimeout(() => again().then(next, next), DELETE_AGAIN_MS).unref()
+  #note({ worker, frontends }: Statistics): void {
+    for (const id of this.#listeners) {
+      const frontend = frontends[id]
+      if (frontend) this.#options.totals.note(id, worker, frontend.counters)
+    }
   }
 
   #file(name: string): string {
@@ -301,7 +313,7 @@ export class Listener {
   }
 }
 
-export type ListenerOptions = {
+export type HaproxyUnitOptions = {
   base_path: string
   haproxy_cmd: string
   namespace?: string
@@ -316,14 +328,7 @@ export type ListenerOptions = {
   note: () => void
 }
 
-export type LookedAt = Omit<SeenListener, 'totals' | 'told'> & {
-  /** It is to serve and did not answer. */
-  missed: boolean
-}
-
 type Outcome = { applied: Applied; warnings: string[] }
-
-const DELETE_AGAIN_MS = 1_000
 
 function reloadBecause(reason: string): { kind: 'reload'; reason: string } {
   return { kind: 'reload', reason }
@@ -331,10 +336,4 @@ function reloadBecause(reason: string): { kind: 'reload'; reason: string } {
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
-}
-
-function typeOf(text: string): string {
-  const lines = parseConfiguration(text).sections.find(each => each.kind === 'frontend')?.lines ?? []
-  if (lines.some(line => line[0] === 'bind' && line.includes('ssl'))) return 'TERMINATED_HTTPS'
-  return (lines.find(line => line[0] === 'mode')?.[1] ?? '').toUpperCase()
 }
