@@ -93,11 +93,15 @@ export class Api {
   }
 
   /** The flavor whose load balancers have one amphora, where pairs are the rule. Only administrators may ask. */
-  async singleAmphora(): Promise<string> {
-    const name = 'single-amphora'
+  singleAmphora(): Promise<string> {
+    return this.flavor('single-amphora', { loadbalancer_topology: 'SINGLE' })
+  }
+
+  /** The flavor of that name, made if there is none. Only administrators may ask. */
+  async flavor(name: string, flavor_data: Record<string, string>): Promise<string> {
     const { body } = await this.octavia<{ flavors: { id: string }[] }>('GET', `flavors?name=${name}`)
     if (body.flavors[0]) return body.flavors[0].id
-    const described = { name, provider_name: 'amphora', flavor_data: '{"loadbalancer_topology": "SINGLE"}' }
+    const described = { name, provider_name: 'amphora', flavor_data: JSON.stringify(flavor_data) }
     const profile = await this.made('flavorprofiles', 'flavorprofile', described)
     const flavor = { name, flavor_profile_id: profile.id, enabled: true }
     return (await this.made('flavors', 'flavor', flavor)).id
