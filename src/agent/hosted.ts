@@ -95,8 +95,7 @@ export class HostedLoadBalancers {
       if (entry?.load_balancer_id === load_balancer_id && entry.amphora_id === amphora_id) {
         this.#all.delete(load_balancer_id)
         known?.agent.heartbeats.end()
-        if (known)
-          for (const { uuid } of await known.agent.listeners.entries()) await known.agent.listeners.remove(uuid)
+        if (known) await known.agent.listeners.removeAll()
         else if (entry.number) endThoseIn(entry.number, folder)
         await removeNamespace(namespaceOf(load_balancer_id))
         for (const name of await fs.readdir(folder))

@@ -63,6 +63,11 @@ export class Listeners {
     return answer
   }
 
+  /** Nothing serves here any more. */
+  async removeAll(): Promise<void> {
+    for (const { id } of await this.#all()) await this.remove(id)
+  }
+
   async details(id: string): Promise<Answer> {
     return { status: 200, body: await (await this.#existing(id)).details() }
   }

@@ -40,8 +40,8 @@ function concluded(beats: number, digests: Record<string, string> | null, of = t
 
 describe('digests', () => {
   test.each([
-    ['another', { [listener]: bad }, `listener ${listener} runs with another configuration than confirmed`],
-    ['none', {}, `listener ${listener} does not run, though its configuration was confirmed`],
+    ['another', { [listener]: bad }, `the unit of ${listener} runs with another configuration than confirmed`],
+    ['none', {}, `the unit of ${listener} does not run, though its configuration was confirmed`],
     ['one too many', { [listener]: good, [sampleId(9)]: bad }, `listener ${sampleId(9)} runs, though it should not`],
   ])('%s, in two beats in a row, is a suspicion', (_, digests, text) => {
     expect(concluded(1, digests)).toEqual({ odd: true, suspicion: null })

@@ -27,6 +27,14 @@ export type Provider = {
 /** A key of a profile. Its value is a string, one of `values` where not any will do; or a list of such. */
 export type Capability = { name: string; description: string; values?: readonly string[]; several?: boolean }
 
+/** Of both providers, which are haproxy. */
+const unit: Capability = {
+  name: 'unit',
+  description:
+    'What one haproxy serves. One of: listener - Each listener has its own. load_balancer - All listeners of the load balancer share one.',
+  values: ['listener', 'load_balancer'],
+}
+
 /** The reference provider: haproxy in servers of the cloud. */
 export const amphora_provider: Provider = {
   name: 'amphora',
@@ -47,12 +55,7 @@ export const amphora_provider: Provider = {
     },
     { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
     { name: 'amp_image_tag', description: 'The amphora image tag.' },
-    {
-      name: 'unit',
-      description:
-        'What one haproxy serves. One of: listener - Each listener has its own. load_balancer - All listeners of the load balancer share one.',
-      values: ['listener', 'load_balancer'],
-    },
+    unit,
   ],
   availability_zone_capabilities: [
     { name: 'compute_zone', description: 'The compute availability zone.' },
@@ -67,7 +70,7 @@ export const amphora_provider: Provider = {
   ],
 }
 
-/** The other reference provider: haproxy in namespaces of network hosts, without servers and without flavors. */
+/** The other reference provider: haproxy in namespaces of network hosts, without servers. */
 export const haproxy_provider: Provider = {
   name: 'haproxy',
   aliases: [],
@@ -78,7 +81,7 @@ export const haproxy_provider: Provider = {
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],
   reasons: { SCTP: 'haproxy does not carry it', UDP: 'haproxy does not carry it; provider amphora does' },
   topologies: ['SINGLE'],
-  flavor_capabilities: [],
+  flavor_capabilities: [unit],
   availability_zone_capabilities: [],
 }
 

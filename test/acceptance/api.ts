@@ -98,10 +98,10 @@ export class Api {
   }
 
   /** The flavor of that name, made if there is none. Only administrators may ask. */
-  async flavor(name: string, flavor_data: Record<string, string>): Promise<string> {
+  async flavor(name: string, flavor_data: Record<string, string>, provider_name = 'amphora'): Promise<string> {
     const { body } = await this.octavia<{ flavors: { id: string }[] }>('GET', `flavors?name=${name}`)
     if (body.flavors[0]) return body.flavors[0].id
-    const described = { name, provider_name: 'amphora', flavor_data: JSON.stringify(flavor_data) }
+    const described = { name, provider_name, flavor_data: JSON.stringify(flavor_data) }
     const profile = await this.made('flavorprofiles', 'flavorprofile', described)
     const flavor = { name, flavor_profile_id: profile.id, enabled: true }
     return (await this.made('flavors', 'flavor', flavor)).id

@@ -271,6 +271,31 @@ test('TLS, L7 policies and a VIP of the other family are served there too', asyn
   openssl.remove()
 })
 
+test('one haproxy may serve all listeners there too, and goes with them', async () => {
+  const flavor_id = await admin.flavor('hosted-one', { unit: 'load_balancer' }, 'haproxy')
+  const subnet_id = await demo.subnet('private-subnet')
+  const on = (protocol_port: number) => ({
+    ...{ name: `on-${protocol_port}`, protocol: 'HTTP', protocol_port },
+    default_pool: {
+      ...{ name: `pool-${protocol_port}`, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
+      members: web.map(address => ({ address, protocol_port: 80, subnet_id })),
+    },
+  })
+  const fields = { name: 'hosted-one', provider: 'haproxy', vip_subnet_id: subnet_id, flavor_id }
+  const made = await demo.made('loadbalancers', 'loadbalancer', { ...fields, listeners: [on(80), on(81)] })
+  await demo.settled(made.id)
+  for (const port of [80, 81])
+    expect(await stack.answers(`http://${made.vip_address}:${port}/`, 2)).toEqual({
+      'hello from web1': 1,
+      'hello from web2': 1,
+    })
+  const own = `/var/lib/octavia/${made.id.slice(0, 18)}`
+  expect((await host(`ls ${own}`)).split('\n').filter(name => name.endsWith('.sock'))).toEqual([`${made.id}.sock`])
+  await demo.removed(made.id)
+  expect(await host('ip netns list')).not.toContain(made.id)
+  expect(await host(`ls ${path.dirname(own)}`)).not.toContain(path.basename(own))
+})
+
 describe('providers beside each other', () => {
   test('are listed, and the other one serves as before', async () => {
     const { stdout } = await stack.tryClient('demo', 'openstack', 'loadbalancer', 'provider', 'list', '-f', 'value')
@@ -302,7 +327,7 @@ describe('providers beside each other', () => {
     const flavor_id = await admin.singleAmphora()
     expect((await post({ provider: 'haproxy', flavor_id })).status).toBe(400)
     const capabilities = await admin.octavia('GET', 'providers/haproxy/flavor_capabilities')
-    expect(capabilities).toMatchObject({ status: 200, body: { flavor_capabilities: [] } })
+    expect(capabilities).toMatchObject({ status: 200, body: { flavor_capabilities: [{ name: 'unit' }] } })
     const profile = { name: 'hosted', provider_name: 'haproxy', flavor_data: '{"compute_flavor": "65"}' }
     expect((await admin.octavia('POST', 'flavorprofiles', { flavorprofile: profile })).status).toBe(501)
   })

@@ -7,7 +7,7 @@ export type Clients = Omit<SharedClients, 'agent'> & {
   hosts: NetworkHosts
   /** The agent of this load balancer on its amphora's host. */
   agent: (amphora: Place) => Agent
-  /** What one haproxy serves. */
+  /** What one haproxy serves, where no flavor says. */
   unit: Unit
   newId: () => string
 }

@@ -24,7 +24,7 @@ export const networkHost = treeStep<Clients>({
       load_balancer_id: tree.load_balancer.id,
       role: 'STANDALONE',
       network_host: host.name,
-      unit: clients.unit,
+      unit: tree.load_balancer.unit ?? clients.unit,
       lb_network_ip: host.address,
     })
     return { amphorae: { [id]: row } }
