@@ -42,7 +42,7 @@ describe('digests', () => {
   test.each([
     ['another', { [listener]: bad }, `the unit of ${listener} runs with another configuration than confirmed`],
     ['none', {}, `the unit of ${listener} does not run, though its configuration was confirmed`],
-    ['one too many', { [listener]: good, [sampleId(9)]: bad }, `listener ${sampleId(9)} runs, though it should not`],
+    ['one too many', { [listener]: good, [sampleId(9)]: bad }, `the unit of ${sampleId(9)} runs, though it should not`],
   ])('%s, in two beats in a row, is a suspicion', (_, digests, text) => {
     expect(concluded(1, digests)).toEqual({ odd: true, suspicion: null })
     expect(concluded(2, digests)).toEqual({ odd: true, suspicion: { load_balancer_id: lb, amphora_id: amphora, text } })
