@@ -1,7 +1,7 @@
 /** The journal: what happened to a load balancer, in words. */
 import type pg from 'pg'
 import type { ResourceName } from '../lbaas/resource.ts'
-import { fromDatabase } from './schema.ts'
+import { statement } from './statement.ts'
 import type { Tx } from './transaction.ts'
 
 export type JournalEntry = {
@@ -36,9 +36,7 @@ export async function append(db: pg.Pool | Tx, entry: JournalEntry): Promise<voi
 
 /** The newest `limit` lines of a load balancer, oldest first. */
 export async function of(db: pg.Pool | Tx, load_balancer_id: string, limit: number): Promise<JournalLine[]> {
-  const { rows } = await db.query('select * from lbaas.journal where load_balancer_id = $1 order by id desc limit $2', [
-    load_balancer_id,
-    limit,
-  ])
-  return rows.map(row => fromDatabase<JournalLine>(row)).reverse()
+  const newest = statement('select * from lbaas.journal where load_balancer_id = $1 order by id desc limit $2')
+  const { rows } = await db.query<JournalLine>(newest, [load_balancer_id, limit])
+  return rows.reverse()
 }

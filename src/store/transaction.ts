@@ -6,11 +6,7 @@ export type Tx = pg.PoolClient
 
 /** Runs `work` in one transaction. When it throws, or the commit fails, nothing was written - except that a connection
  *  lost during the commit leaves open whether it was. */
-export async function transaction<T>(
-  pool: pg.Pool,
-  work: (tx: Tx) => Promise<T>,
-  mode: 'read committed' | 'repeatable read, read only' = 'read committed',
-): Promise<T> {
+export async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect()
   let broken: Error | undefined
   // A session that is cut between two statements says so by an event, which would end the process if nobody listened;
@@ -20,7 +16,7 @@ export async function transaction<T>(
   }
   tx.on('error', onBroken)
   try {
-    await tx.query(`begin isolation level ${mode}`)
+    await tx.query('begin isolation level read committed')
     const result = await work(tx)
     await tx.query('commit')
     return result

@@ -6,9 +6,10 @@ import type { LoadBalancer } from '../lbaas/load-balancer.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import type { ChildResource, OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
 import { collections, type Tree } from '../lbaas/tree.ts'
-import { columnsOf, fromDatabase, selected, tables, upToRoot } from './schema.ts'
+import { columnsOf, selected, tables, upToRoot } from './schema.ts'
 import { forget as forgetAmphorae } from './spares.ts'
-import { type Tx, transaction } from './transaction.ts'
+import { prepared, statement } from './statement.ts'
+import type { Tx } from './transaction.ts'
 
 /** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
  *  the lock as long as the session's lock_timeout allows. */
@@ -19,7 +20,7 @@ export async function loadForUpdate(tx: Tx, load_balancer_id: string): Promise<T
 
 /** The tree as of one instant, without a lock. */
 export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tree | null> {
-  return transaction(pool, tx => load(tx, load_balancer_id, ''), 'repeatable read, read only')
+  return (await loadAll(pool, [load_balancer_id], '', one_instant)).get(load_balancer_id) ?? null
 }
 
 /** Trees by id, which nobody changes until the transaction ends. Those that somebody is just changing are left out. */
@@ -34,11 +35,9 @@ export async function ownerOf(
   id: string,
 ): Promise<{ load_balancer_id: string; project_id: string } | null> {
   const { from, load_balancer_id } = upToRoot(resource)
-  const { rows } = await db.query(
-    `select lb.id as load_balancer_id, lb.project_id
-       from ${from} join lbaas.load_balancer lb on lb.id = ${load_balancer_id} where o.id = $1`,
-    [id],
-  )
+  const owner = `select lb.id as load_balancer_id, lb.project_id
+                   from ${from} join lbaas.load_balancer lb on lb.id = ${load_balancer_id} where o.id = $1`
+  const { rows } = await db.query(prepared(owner), [id])
   return rows[0] ?? null
 }
 
@@ -75,50 +74,65 @@ async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
   return (await loadAll(tx, [id], lock)).get(id) ?? null
 }
 
-/** Plain selects per table, in two messages: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
- *  members (measured: 30 ms against 5 ms), and is no faster for small trees. */
-async function loadAll(tx: Tx, load_balancer_ids: readonly string[], lock: string): Promise<Map<string, Tree>> {
-  const roots = await tx.query(
-    `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
-      where lb.id = any($1) order by lb.id ${lock}`,
-    [load_balancer_ids],
-  )
-  const ids = roots.rows.map(row => row.id as string)
+/** Plain selects per table, in one message: one statement that aggregates the whole tree as JSON takes six times as long
+ *  with 2,000 members (measured: 30 ms against 5 ms), and is no faster for small trees. Each select sees what is there when
+ *  it begins, so those below see a tree as it is once its lock is had. */
+async function loadAll(
+  db: pg.Pool | Tx,
+  load_balancer_ids: readonly string[],
+  lock: string,
+  first: readonly string[] = [],
+): Promise<Map<string, Tree>> {
   const trees = new Map<string, Tree>()
-  if (ids.length === 0) return trees
-  const [observed, ...found] = await together(tx, [operating_rows, ...below.map(({ sql }) => sql)], ids)
-  const operating = new Map(observed!.rows.map(row => [row.object_id, row.operating_status as OperatingStatus]))
+  if (load_balancer_ids.length === 0) return trees
+  const selects = [`${roots} ${lock}`, operating_rows, ...below.map(({ sql }) => sql)]
+  const answers = await together(db, [...first, ...selects], load_balancer_ids)
+  const [found, observed, ...rows_below] = answers.slice(first.length).map(answer => answer.rows)
+  const operating = new Map(observed!.map(row => [row.object_id, row.operating_status as OperatingStatus]))
   const empty = (): Omit<Tree, 'load_balancer'> => ({
     ...{ listeners: [], pools: [], members: [], health_monitors: [], l7policies: [], l7rules: [] },
     amphorae: [],
   })
-  for (const row of roots.rows) {
-    const root = fromDatabase<LoadBalancer>(row)
+  for (const row of found!) {
+    const root = row as LoadBalancer
     const operating_status = operating.get(root.id) ?? initialOperating('load_balancer')
     trees.set(root.id, { load_balancer: { ...root, operating_status }, ...empty() })
   }
   for (const [i, { name }] of below.entries())
-    for (const { of_load_balancer, ...row } of found[i]!.rows) {
-      const tree = trees.get(of_load_balancer)!
-      const own = fromDatabase<AnyRow>(row)
-      if (name === 'amphora') tree.amphorae.push(own as Amphora)
+    for (const { of_load_balancer, ...row } of rows_below[i]!) {
+      // the lock may have left its tree out
+      const tree = trees.get(of_load_balancer)
+      if (!tree) continue
+      if (name === 'amphora') tree.amphorae.push(row as Amphora)
       else {
         const rows: object[] = tree[collections[name]]
-        rows.push({ ...own, operating_status: operating.get(own.id) ?? initialOperating(name) })
+        rows.push({ ...row, operating_status: operating.get(row.id) ?? initialOperating(name) })
       }
     }
   return trees
 }
 
 /** Statements that reach PostgreSQL in one message and are answered in one: it is the round trips that a small tree's load
- *  is made of. Such a message has no parameters, so the ids, which are uuids, stand in it. */
-async function together(tx: Tx, statements: readonly string[], ids: readonly string[]): Promise<pg.QueryResult[]> {
+ *  is made of. Such a message has no parameters, so the ids, which are uuids, stand in it. Outside a transaction it is one
+ *  of its own. */
+async function together(
+  db: pg.Pool | Tx,
+  statements: readonly string[],
+  ids: readonly string[],
+): Promise<pg.QueryResult[]> {
   const wrong = ids.find(id => !isUuid(id))
   if (wrong !== undefined) throw new Error(`${wrong} is no id`)
   const list = `'{${ids.join(',')}}'::uuid[]`
-  const results: unknown = await tx.query(statements.map(sql => sql.replaceAll('$IDS', list)).join(';\n'))
+  const text = statements.map(sql => sql.replaceAll('$IDS', list)).join(';\n')
+  const results: unknown = await db.query(statement(text))
   return results as pg.QueryResult[]
 }
+
+/** Makes of a message's selects, which else see each what is there when it begins, one look. */
+const one_instant = ['set transaction isolation level repeatable read, read only']
+
+const roots = `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
+                where lb.id = any($IDS) order by lb.id`
 
 const operating_rows =
   'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($IDS)'
