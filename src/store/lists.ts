@@ -4,7 +4,7 @@ import { canonicalAddress, canonicalCidr } from '../lbaas/address.ts'
 import { isStorable, isUuid } from '../lbaas/check.ts'
 import { Rejected } from '../lbaas/errors.ts'
 import { initialOperating } from '../lbaas/operating.ts'
-import { type Field, keyOf, type ResourceName, stateOf, type TreeResource } from '../lbaas/resource.ts'
+import { type Field, keyOf, type ResourceName, shown, stateOf, type TreeResource } from '../lbaas/resource.ts'
 import { columnsOf, tables } from './schema.ts'
 import { prepared, statement } from './statement.ts'
 
@@ -55,7 +55,7 @@ export function isSortable({ kind }: Field): boolean {
   return !['map', 'list', 'record'].includes(kind)
 }
 
-/** One page of rows, as the domain has them (members with their load balancer's id). */
+/** One page of rows: of each what a dialect shows, and the ids that `relationsIn` finds. */
 export async function page(pool: pg.Pool, resource: Listed, query: ListQuery): Promise<Page> {
   const sql = new Sql()
   const scope = query.project_id === null ? [] : [`o.project_id = ${sql.value(query.project_id)}`]
@@ -99,11 +99,11 @@ function isUsual(resource: Listed, { filters, tags, sort, marker }: ListQuery): 
   return marker === null && sort.length === 0 && !is_tagged && Object.keys(filters).every(name => usual.includes(name))
 }
 
-/** Facts and bookkeeping that nobody is shown are large, and stay where they are. */
+/** What a dialect shows, and what it belongs to. */
 function shownColumns(resource: Listed): string[] {
-  const wanted = listColumns(resource)
+  const { parent } = tables[resource]
   return columnsOf(tables[resource])
-    .filter(({ name }) => wanted.has(name))
+    .filter(({ name, field }) => shown(field, 'octavia') || shown(field, 'neutron') || name === parent?.field)
     .map(({ name }) => `o.${name}`)
 }
 
