@@ -1,31 +1,31 @@
 /** Trees: rows in, trees out; the difference of two trees, written. */
 import type pg from 'pg'
 import type { Amphora } from '../lbaas/amphora.ts'
-import { isUuid } from '../lbaas/check.ts'
 import type { LoadBalancer } from '../lbaas/load-balancer.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import type { ChildResource, OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
 import { collections, type Tree } from '../lbaas/tree.ts'
 import { columnsOf, selected, tables, upToRoot } from './schema.ts'
 import { forget as forgetAmphorae } from './spares.ts'
-import { prepared, statement } from './statement.ts'
-import type { Tx } from './transaction.ts'
+import { prepared } from './statement.ts'
+import { type SelectByIds, together } from './together.ts'
+import { inSession, type Tx } from './transaction.ts'
 
 /** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
  *  the lock as long as the session's lock_timeout allows. */
 export async function loadForUpdate(tx: Tx, load_balancer_id: string): Promise<Tree | null> {
-  // Not `for update`: rows that refer to the load balancer (observations, claims) may be written by others meanwhile.
-  return load(tx, load_balancer_id, 'for no key update of lb')
+  return (await load(tx, roots.changing, [load_balancer_id])).get(load_balancer_id) ?? null
 }
 
 /** The tree as of one instant, without a lock. */
 export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tree | null> {
-  return (await loadAll(pool, [load_balancer_id], '', one_instant)).get(load_balancer_id) ?? null
+  const loaded = await inSession(pool, session => load(session, roots.read, [load_balancer_id], one_instant))
+  return loaded.get(load_balancer_id) ?? null
 }
 
 /** Trees by id, which nobody changes until the transaction ends. Those that somebody is just changing are left out. */
 export async function loadUnchanging(tx: Tx, load_balancer_ids: readonly string[]): Promise<Map<string, Tree>> {
-  return loadAll(tx, load_balancer_ids, 'for share of lb skip locked')
+  return load(tx, roots.unchanging, load_balancer_ids)
 }
 
 /** Which load balancer an object belongs to, and its project. Null when there is no such object. */
@@ -70,24 +70,19 @@ function rowsOf(tree: Tree | null): Rows {
   return { ...rows, load_balancer: [tree.load_balancer], amphora: tree.amphorae }
 }
 
-async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
-  return (await loadAll(tx, [id], lock)).get(id) ?? null
-}
-
-/** Plain selects per table, in one message: one statement that aggregates the whole tree as JSON takes six times as long
- *  with 2,000 members (measured: 30 ms against 5 ms), and is no faster for small trees. Each select sees what is there when
- *  it begins, so those below see a tree as it is once its lock is had. */
-async function loadAll(
-  db: pg.Pool | Tx,
+/** Plain selects per table: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
+ *  members (measured: 30 ms against 5 ms), and is no faster for small trees. Those below see the tree as it is once its lock
+ *  is had. */
+async function load(
+  session: Tx,
+  root: SelectByIds,
   load_balancer_ids: readonly string[],
-  lock: string,
-  first: readonly string[] = [],
+  first = '',
 ): Promise<Map<string, Tree>> {
   const trees = new Map<string, Tree>()
   if (load_balancer_ids.length === 0) return trees
-  const selects = [`${roots} ${lock}`, operating_rows, ...below.map(({ sql }) => sql)]
-  const answers = await together(db, [...first, ...selects], load_balancer_ids)
-  const [found, observed, ...rows_below] = answers.slice(first.length).map(answer => answer.rows)
+  const selects = [root, statuses, ...below.map(({ select }) => select)]
+  const [found, observed, ...rows_below] = await together(session, first, selects, load_balancer_ids)
   const operating = new Map(observed!.map(row => [row.object_id, row.operating_status as OperatingStatus]))
   const empty = (): Omit<Tree, 'load_balancer'> => ({
     ...{ listeners: [], pools: [], members: [], health_monitors: [], l7policies: [], l7rules: [] },
@@ -112,38 +107,31 @@ async function loadAll(
   return trees
 }
 
-/** Statements that reach PostgreSQL in one message and are answered in one: it is the round trips that a small tree's load
- *  is made of. Such a message has no parameters, so the ids, which are uuids, stand in it. Outside a transaction it is one
- *  of its own. */
-async function together(
-  db: pg.Pool | Tx,
-  statements: readonly string[],
-  ids: readonly string[],
-): Promise<pg.QueryResult[]> {
-  const wrong = ids.find(id => !isUuid(id))
-  if (wrong !== undefined) throw new Error(`${wrong} is no id`)
-  const list = `'{${ids.join(',')}}'::uuid[]`
-  const text = statements.map(sql => sql.replaceAll('$IDS', list)).join(';\n')
-  const results: unknown = await db.query(statement(text))
-  return results as pg.QueryResult[]
+/** Makes of selects, which else see each what is there when it begins, one look. */
+const one_instant = 'set transaction isolation level repeatable read, read only'
+
+const root_rows = `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
+                    where lb.id = any($1) order by lb.id`
+
+const roots = {
+  read: { name: 'tree_read', sql: root_rows },
+  // Not `for update`: rows that refer to the load balancer (observations, claims) may be written by others meanwhile.
+  changing: { name: 'tree_changing', sql: `${root_rows} for no key update of lb` },
+  unchanging: { name: 'tree_unchanging', sql: `${root_rows} for share of lb skip locked` },
 }
 
-/** Makes of a message's selects, which else see each what is there when it begins, one look. */
-const one_instant = ['set transaction isolation level repeatable read, read only']
-
-const roots = `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
-                where lb.id = any($IDS) order by lb.id`
-
-const operating_rows =
-  'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($IDS)'
+const statuses: SelectByIds = {
+  name: 'tree_statuses',
+  sql: 'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($1)',
+}
 
 /** The rows of each table with the load balancers that they are of, the oldest first. */
 const below = [...children, 'amphora' as const].map(name => {
   const { from, load_balancer_id } =
     name === 'amphora' ? { from: 'lbaas.amphora o', load_balancer_id: 'o.load_balancer_id' } : upToRoot(name)
   const sql = `select ${selected(tables[name], 'o')}, ${load_balancer_id} as of_load_balancer
-                 from ${from} where ${load_balancer_id} = any($IDS) order by o.created_at, o.id`
-  return { name, sql }
+                 from ${from} where ${load_balancer_id} = any($1) order by o.created_at, o.id`
+  return { name, select: { name: `tree_${name}`, sql } }
 })
 
 async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
