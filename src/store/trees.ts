@@ -139,11 +139,11 @@ async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: A
   const added = after.filter(row => !known.has(row.id))
   if (!added.length) return
   const names = columnsOf(resource).map(column => column.name)
-  await tx.query(
+  const insert = prepared(
     `insert into lbaas.${resource.name} (${names.join(', ')})
      select ${names.join(', ')} from jsonb_populate_recordset(null::lbaas.${resource.name}, $1)`,
-    [JSON.stringify(added.map(row => picked(row, names)))],
   )
+  await tx.query(insert, [JSON.stringify(added.map(row => picked(row, names)))])
 }
 
 /** One statement for all rows that differ in the same columns. Columns that do not differ are not written. */
@@ -194,14 +194,14 @@ async function saveOperating(tx: Tx, load_balancer_id: string, before: Rows, aft
   const all = (rows: Rows) => (['load_balancer', ...children] as const).flatMap(name => rows[name])
   const was = new Map(all(before).map(row => [row.id, row.operating_status]))
   const changed = all(after).filter(row => was.get(row.id) !== row.operating_status)
+  const write = prepared(
+    `insert into lbaas.operating_status (object_id, load_balancer_id, operating_status)
+     select object_id, $1, operating_status from unnest($2::uuid[], $3::text[]) as r (object_id, operating_status)
+     order by object_id
+     on conflict (object_id) do update set operating_status = excluded.operating_status`,
+  )
   if (changed.length)
-    await tx.query(
-      `insert into lbaas.operating_status (object_id, load_balancer_id, operating_status)
-       select object_id, $1, operating_status from unnest($2::uuid[], $3::text[]) as r (object_id, operating_status)
-       order by object_id
-       on conflict (object_id) do update set operating_status = excluded.operating_status`,
-      [load_balancer_id, changed.map(row => row.id), changed.map(row => row.operating_status)],
-    )
+    await tx.query(write, [load_balancer_id, changed.map(row => row.id), changed.map(row => row.operating_status)])
   const kept = new Set(all(after).map(row => row.id))
   const gone = all(before).filter(row => !kept.has(row.id))
   if (gone.length)
