@@ -29,12 +29,12 @@ export async function together(
   return answers.slice(-selects.length).map(({ rows }) => rows)
 }
 
-const prepared = new WeakMap<Tx, Set<string>>()
+const prepared_in = new WeakMap<Tx, Set<string>>()
 
 /** Once in each session, which keeps it through all its transactions, even if this one is rolled back. */
 async function prepare(session: Tx, { name, sql }: SelectByIds): Promise<void> {
-  const known = prepared.get(session) ?? new Set()
+  const known = prepared_in.get(session) ?? new Set()
   if (known.has(name)) return
   await session.query(`prepare ${name} (uuid[]) as ${sql}`)
-  prepared.set(session, known.add(name))
+  prepared_in.set(session, known.add(name))
 }
