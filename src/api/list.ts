@@ -130,10 +130,11 @@ function columnsByName(speech: Speech, resource: Listed, filtering: boolean): Ma
 const parents: Readonly<Record<string, string>> = { load_balancer_id: 'loadbalancers', pool_id: 'pools' }
 
 function filtersOf(speech: Speech, resource: Listed, query: Query): Record<string, string[]> {
+  const asked = Object.entries(query).filter(([name]) => !reserved.has(name))
+  if (asked.length === 0) return {}
   const columns = columnsByName(speech, resource, true)
   const filters: Record<string, string[]> = {}
-  for (const [name, given] of Object.entries(query)) {
-    if (reserved.has(name)) continue
+  for (const [name, given] of asked) {
     const column = columns.get(name)
     if (column === undefined) throw new Rejected('bad_filter', { name: name.slice(0, 100) })
     filters[column] = providerValues(column, values(given))
@@ -148,12 +149,13 @@ function providerValues(column: string, given: string[]): string[] {
 
 /** `sort=key:dir,…`, or sort_key and sort_dir side by side, repeated or with commas; ascending where nothing is said. */
 function sortOf(speech: Speech, resource: Listed, query: Query): ListQuery['sort'] {
-  const columns = columnsByName(speech, resource, false)
   const directions = words(query.sort_dir)
   const pairs = [
     ...words(query.sort).map(word => word.split(':')),
     ...words(query.sort_key).map((key, i) => [key, directions[i]]),
   ]
+  if (pairs.length === 0) return []
+  const columns = columnsByName(speech, resource, false)
   return pairs.map(([key = '', named = 'asc']) => {
     const direction = named.toLowerCase()
     const column = columns.get(key)

@@ -2,14 +2,25 @@
 import pg from 'pg'
 import type { Log } from './log.ts'
 
-/** A pool of connections. A session that waits 3 s for a lock, or sits 5 s in an open transaction, is refused or cut:
- *  the caller tries again, and nobody holds up the others. */
+/** What every session is opened with. One that waits 3 s for a lock, or sits 5 s in an open transaction, is refused or
+ *  cut: the caller tries again, and nobody holds up the others. The rows in use fit into memory, where one page is as near
+ *  as another: PostgreSQL's own reckoning, for disks that turn, reads small tables whole for each row of a list (1.9 ms
+ *  for 100 load balancers, with indexes 0.9). */
+const session = {
+  idle_in_transaction_session_timeout: '5s',
+  lock_timeout: '3s',
+  random_page_cost: '1.1',
+}
+
+/** A pool of connections. */
 export function openPool(connection: string, log: Log, connections = 20): pg.Pool {
   const pool = new pg.Pool({
     connectionString: connection,
     max: connections,
     application_name: String(log.bindings().program ?? 'ottavia'),
-    options: '-c idle_in_transaction_session_timeout=5000 -c lock_timeout=3000',
+    options: Object.entries(session)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
   })
   // a connection that breaks while nobody uses it: the pool opens another
   pool.on('error', error => log.warn({ err: error.message }, 'a connection to PostgreSQL broke'))

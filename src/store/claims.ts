@@ -1,5 +1,6 @@
 /** Claims: who works on which load balancer. A lease with a fencing token; the row is the queue as well. */
 import type pg from 'pg'
+import { prepared } from './statement.ts'
 import type { Tx } from './transaction.ts'
 
 /** The channel that says "look", nothing else: who listens asks the table what is due. */
@@ -26,12 +27,12 @@ export class ClaimLost extends Error {}
 /** Makes the load balancer due now, in the transaction that wrote it: the controllers hear of it when, and only if, that
  *  commits. */
 export async function wake(tx: Tx, load_balancer_id: string): Promise<void> {
-  await tx.query(
+  const due = prepared(
     `insert into lbaas.claims (load_balancer_id, next_try_at, wakes) values ($1, now(), 1)
      on conflict (load_balancer_id)
      do update set next_try_at = excluded.next_try_at, attempts = 0, wakes = lbaas.claims.wakes + 1`,
-    [load_balancer_id],
   )
+  await tx.query(due, [load_balancer_id])
   await tx.query(`select pg_notify('${wake_channel}', '')`)
 }
 

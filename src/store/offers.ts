@@ -3,7 +3,8 @@ import pg from 'pg'
 import { Rejected } from '../lbaas/errors.ts'
 import type { Choice, OfferKind, ProfileKind } from '../lbaas/offer.ts'
 import { keyOf } from '../lbaas/resource.ts'
-import { fromDatabase, selected, tables } from './schema.ts'
+import { selected, tables } from './schema.ts'
+import { statement } from './statement.ts'
 import { transaction } from './transaction.ts'
 
 type Kind = OfferKind | ProfileKind
@@ -21,8 +22,9 @@ export async function choiceOf(pool: pg.Pool, kind: OfferKind, key: string): Pro
 }
 
 export async function profileOf(pool: pg.Pool, kind: ProfileKind, id: string): Promise<Record<string, string> | null> {
-  const { rows } = await pool.query(`select ${selected(tables[kind], 'o')} from lbaas.${kind} o where o.id = $1`, [id])
-  return rows[0] ? fromDatabase(rows[0]) : null
+  const text = `select ${selected(tables[kind], 'o')} from lbaas.${kind} o where o.id = $1`
+  const { rows } = await pool.query<Record<string, string>>(statement(text), [id])
+  return rows[0] ?? null
 }
 
 export async function insert(pool: pg.Pool, kind: Kind, row: Row): Promise<void> {

@@ -2,6 +2,7 @@
 import type pg from 'pg'
 import { Rejected } from '../lbaas/errors.ts'
 import { tables } from './schema.ts'
+import { prepared } from './statement.ts'
 import type { Tx } from './transaction.ts'
 
 const quota_resources = [
@@ -15,7 +16,8 @@ export type Limits = Record<QuotaResource, number>
 
 /** Makes creates of one project take turns, until the transaction ends. Locked before the tree, by everyone. */
 export async function lockProject(tx: Tx, project_id: string): Promise<void> {
-  await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [`lbaas project ${project_id}`])
+  const lock = prepared('select pg_advisory_xact_lock(hashtextextended($1, 0))')
+  await tx.query(lock, [`lbaas project ${project_id}`])
 }
 
 /** Refuses when the project would have more rows than it may with `adding` more. Rows count until they are gone. Exact

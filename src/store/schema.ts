@@ -54,9 +54,3 @@ export function upToRoot(resource: TreeResource): { from: string; load_balancer_
   }
   return { from, load_balancer_id: resource === 'load_balancer' ? 'o.id' : `${alias}.load_balancer_id` }
 }
-
-/** A row as PostgreSQL gives it, as a row of the domain: instants as text. */
-export function fromDatabase<T>(row: Record<string, unknown>): T {
-  for (const [name, value] of Object.entries(row)) if (value instanceof Date) row[name] = value.toISOString()
-  return row as T
-}

@@ -1,7 +1,8 @@
 /** Amphorae that belong to no load balancer: spares, and what is remembered of those that were deleted. */
 import type pg from 'pg'
 import { type Amphora, newAmphora } from '../lbaas/amphora.ts'
-import { columnsOf, fromDatabase, selected, tables } from './schema.ts'
+import { columnsOf, selected, tables } from './schema.ts'
+import { statement } from './statement.ts'
 import type { Tx } from './transaction.ts'
 
 type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' | 'vrrp_priority' | 'unit'>
@@ -9,8 +10,8 @@ type Place = Pick<Amphora, 'load_balancer_id' | 'role' | 'replaces' | 'vrrp_id' 
 /** Gives the place to the oldest spare that runs on none of these hosts. Who asks holds the claim on the load balancer;
  *  of several who ask at once each gets another. Null: there is none. */
 export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string | null)[]): Promise<Amphora | null> {
-  const { rows } = await pool.query(
-    `update lbaas.amphora a
+  const { rows } = await pool.query<Amphora>(
+    statement(`update lbaas.amphora a
         set status = 'ALLOCATED', load_balancer_id = $1, role = $2, replaces = $3, vrrp_id = $4, vrrp_priority = $5,
             unit = $6, updated_at = now()
        from (select id from lbaas.amphora
@@ -18,7 +19,7 @@ export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string |
                 and (cardinality($7::text[]) = 0 or (host_id is not null and host_id <> all($7)))
               order by created_at limit 1 for update skip locked) spare
       where a.id = spare.id
-      returning ${selected(tables.amphora, 'a')}`,
+      returning ${selected(tables.amphora, 'a')}`),
     [
       place.load_balancer_id,
       place.role,
@@ -29,16 +30,16 @@ export async function adopt(pool: pg.Pool, place: Place, not_on_hosts: (string |
       not_on_hosts.filter(host => host !== null),
     ],
   )
-  return rows[0] ? fromDatabase<Amphora>(rows[0]) : null
+  return rows[0] ?? null
 }
 
 /** All spares, oldest first: ready ones, those that are being made, and those that are to go. */
 export async function all(db: pg.Pool): Promise<Amphora[]> {
-  const { rows } = await db.query(
-    `select ${selected(tables.amphora, 'a')} from lbaas.amphora a
-      where load_balancer_id is null and status <> 'DELETED' order by created_at, id`,
+  const { rows } = await db.query<Amphora>(
+    statement(`select ${selected(tables.amphora, 'a')} from lbaas.amphora a
+                where load_balancer_id is null and status <> 'DELETED' order by created_at, id`),
   )
-  return rows.map(row => fromDatabase<Amphora>(row))
+  return rows
 }
 
 /** The row of a spare that is to be made. */

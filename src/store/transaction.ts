@@ -6,32 +6,38 @@ export type Tx = pg.PoolClient
 
 /** Runs `work` in one transaction. When it throws, or the commit fails, nothing was written - except that a connection
  *  lost during the commit leaves open whether it was. */
-export async function transaction<T>(
+export async function transaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return inSession(pool, async (tx, giveUp) => {
+    try {
+      await tx.query('begin isolation level read committed')
+      const result = await work(tx)
+      await tx.query('commit')
+      return result
+    } catch (error) {
+      await tx.query('rollback').catch(giveUp)
+      throw error
+    }
+  })
+}
+
+/** Runs `work` in one session, which nobody else uses meanwhile, nor afterwards if it was given up. */
+export async function inSession<T>(
   pool: pg.Pool,
-  work: (tx: Tx) => Promise<T>,
-  mode: 'read committed' | 'repeatable read, read only' = 'read committed',
+  work: (session: pg.PoolClient, giveUp: (why: Error) => void) => Promise<T>,
 ): Promise<T> {
-  const tx = await pool.connect()
+  const session = await pool.connect()
   let broken: Error | undefined
+  const giveUp = (why: Error) => {
+    broken = why
+  }
   // A session that is cut between two statements says so by an event, which would end the process if nobody listened;
   // the next statement fails then.
-  const onBroken = (error: Error) => {
-    broken = error
-  }
-  tx.on('error', onBroken)
+  session.on('error', giveUp)
   try {
-    await tx.query(`begin isolation level ${mode}`)
-    const result = await work(tx)
-    await tx.query('commit')
-    return result
-  } catch (error) {
-    await tx.query('rollback').catch(failure => {
-      broken = failure as Error
-    })
-    throw error
+    return await work(session, giveUp)
   } finally {
-    tx.off('error', onBroken)
-    tx.release(broken)
+    session.off('error', giveUp)
+    session.release(broken)
   }
 }
 

@@ -144,6 +144,20 @@ describe('a tree', () => {
     })
   })
 
+  test('is read as it is at one instant, whoever writes meanwhile', async () => {
+    const states = [sampleTree(), change(sampleTree(), creates.monitor(sampleId(3)), sampleTerms(6))]
+    await save(null, states[0]!)
+    let writing = true
+    const writes = async () => {
+      for (let n = 0; n < 40; n++) await save(states[n % 2]!, states[(n + 1) % 2]!)
+      writing = false
+    }
+    const reads = async () => {
+      while (writing) expect(states).toContainEqual(await trees.read(pool, lb))
+    }
+    await Promise.all([writes(), reads(), reads(), reads()])
+  })
+
   test('with 500 members is saved by a constant number of statements', async () => {
     const tree = sampleTree()
     await save(null, tree)
@@ -181,6 +195,30 @@ describe('the lock on a tree', () => {
       expect((await trees.read(pool, lb))!.load_balancer.id).toBe(lb)
     })
     expect(isContention(new Error('else'))).toBe(false)
+  })
+
+  test('gives who waited for it all that was written meanwhile', async () => {
+    const before = sampleTree()
+    const after = change(before, creates.monitor(sampleId(3)), sampleTerms(6))
+    await save(null, before)
+    const waiting = await transaction(pool, async tx => {
+      await trees.loadForUpdate(tx, lb)
+      const loaded = load()
+      const is_waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+      while ((await pool.query(is_waiting)).rowCount === 0);
+      await trees.save(tx, before, after)
+      return { loaded }
+    })
+    expect(await waiting.loaded).toEqual(after)
+  })
+
+  test('is not waited for by who wants what nobody changes: that tree is left out', async () => {
+    await save(null, sampleTree())
+    await transaction(pool, async tx => {
+      await trees.loadForUpdate(tx, lb)
+      expect(await transaction(pool, other => trees.loadUnchanging(other, [lb]))).toEqual(new Map())
+    })
+    expect([...(await transaction(pool, tx => trees.loadUnchanging(tx, [lb]))).values()]).toEqual([sampleTree()])
   })
 
   test('does not keep health from writing what it observed', async () => {

@@ -1,30 +1,31 @@
 /** Trees: rows in, trees out; the difference of two trees, written. */
 import type pg from 'pg'
 import type { Amphora } from '../lbaas/amphora.ts'
-import { isUuid } from '../lbaas/check.ts'
 import type { LoadBalancer } from '../lbaas/load-balancer.ts'
 import { initialOperating } from '../lbaas/operating.ts'
 import type { ChildResource, OperatingStatus, Resource, TreeResource } from '../lbaas/resource.ts'
 import { collections, type Tree } from '../lbaas/tree.ts'
-import { columnsOf, fromDatabase, selected, tables, upToRoot } from './schema.ts'
+import { columnsOf, selected, tables, upToRoot } from './schema.ts'
 import { forget as forgetAmphorae } from './spares.ts'
-import { type Tx, transaction } from './transaction.ts'
+import { prepared } from './statement.ts'
+import { type SelectByIds, together } from './together.ts'
+import { inSession, type Tx } from './transaction.ts'
 
 /** The tree, locked until the transaction ends: nobody else changes it meanwhile. Null when there is none. Waits for
  *  the lock as long as the session's lock_timeout allows. */
 export async function loadForUpdate(tx: Tx, load_balancer_id: string): Promise<Tree | null> {
-  // Not `for update`: rows that refer to the load balancer (observations, claims) may be written by others meanwhile.
-  return load(tx, load_balancer_id, 'for no key update of lb')
+  return (await load(tx, roots.changing, [load_balancer_id])).get(load_balancer_id) ?? null
 }
 
 /** The tree as of one instant, without a lock. */
 export async function read(pool: pg.Pool, load_balancer_id: string): Promise<Tree | null> {
-  return transaction(pool, tx => load(tx, load_balancer_id, ''), 'repeatable read, read only')
+  const loaded = await inSession(pool, session => load(session, roots.read, [load_balancer_id], one_instant))
+  return loaded.get(load_balancer_id) ?? null
 }
 
 /** Trees by id, which nobody changes until the transaction ends. Those that somebody is just changing are left out. */
 export async function loadUnchanging(tx: Tx, load_balancer_ids: readonly string[]): Promise<Map<string, Tree>> {
-  return loadAll(tx, load_balancer_ids, 'for share of lb skip locked')
+  return load(tx, roots.unchanging, load_balancer_ids)
 }
 
 /** Which load balancer an object belongs to, and its project. Null when there is no such object. */
@@ -34,11 +35,9 @@ export async function ownerOf(
   id: string,
 ): Promise<{ load_balancer_id: string; project_id: string } | null> {
   const { from, load_balancer_id } = upToRoot(resource)
-  const { rows } = await db.query(
-    `select lb.id as load_balancer_id, lb.project_id
-       from ${from} join lbaas.load_balancer lb on lb.id = ${load_balancer_id} where o.id = $1`,
-    [id],
-  )
+  const owner = `select lb.id as load_balancer_id, lb.project_id
+                   from ${from} join lbaas.load_balancer lb on lb.id = ${load_balancer_id} where o.id = $1`
+  const { rows } = await db.query(prepared(owner), [id])
   return rows[0] ?? null
 }
 
@@ -71,65 +70,68 @@ function rowsOf(tree: Tree | null): Rows {
   return { ...rows, load_balancer: [tree.load_balancer], amphora: tree.amphorae }
 }
 
-async function load(tx: Tx, id: string, lock: string): Promise<Tree | null> {
-  return (await loadAll(tx, [id], lock)).get(id) ?? null
-}
-
-/** Plain selects per table, in two messages: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
- *  members (measured: 30 ms against 5 ms), and is no faster for small trees. */
-async function loadAll(tx: Tx, load_balancer_ids: readonly string[], lock: string): Promise<Map<string, Tree>> {
-  const roots = await tx.query(
-    `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
-      where lb.id = any($1) order by lb.id ${lock}`,
-    [load_balancer_ids],
-  )
-  const ids = roots.rows.map(row => row.id as string)
+/** Plain selects per table: one statement that aggregates the whole tree as JSON takes six times as long with 2,000
+ *  members (measured: 30 ms against 5 ms), and is no faster for small trees. Those below see the tree as it is once its lock
+ *  is had. */
+async function load(
+  session: Tx,
+  root: SelectByIds,
+  load_balancer_ids: readonly string[],
+  first = '',
+): Promise<Map<string, Tree>> {
   const trees = new Map<string, Tree>()
-  if (ids.length === 0) return trees
-  const [observed, ...found] = await together(tx, [operating_rows, ...below.map(({ sql }) => sql)], ids)
-  const operating = new Map(observed!.rows.map(row => [row.object_id, row.operating_status as OperatingStatus]))
+  if (load_balancer_ids.length === 0) return trees
+  const selects = [root, statuses, ...below.map(({ select }) => select)]
+  const [found, observed, ...rows_below] = await together(session, first, selects, load_balancer_ids)
+  const operating = new Map(observed!.map(row => [row.object_id, row.operating_status as OperatingStatus]))
   const empty = (): Omit<Tree, 'load_balancer'> => ({
     ...{ listeners: [], pools: [], members: [], health_monitors: [], l7policies: [], l7rules: [] },
     amphorae: [],
   })
-  for (const row of roots.rows) {
-    const root = fromDatabase<LoadBalancer>(row)
+  for (const row of found!) {
+    const root = row as LoadBalancer
     const operating_status = operating.get(root.id) ?? initialOperating('load_balancer')
     trees.set(root.id, { load_balancer: { ...root, operating_status }, ...empty() })
   }
   for (const [i, { name }] of below.entries())
-    for (const { of_load_balancer, ...row } of found[i]!.rows) {
-      const tree = trees.get(of_load_balancer)!
-      const own = fromDatabase<AnyRow>(row)
-      if (name === 'amphora') tree.amphorae.push(own as Amphora)
+    for (const { of_load_balancer, ...row } of rows_below[i]!) {
+      // the lock may have left its tree out
+      const tree = trees.get(of_load_balancer)
+      if (!tree) continue
+      if (name === 'amphora') tree.amphorae.push(row as Amphora)
       else {
         const rows: object[] = tree[collections[name]]
-        rows.push({ ...own, operating_status: operating.get(own.id) ?? initialOperating(name) })
+        rows.push({ ...row, operating_status: operating.get(row.id) ?? initialOperating(name) })
       }
     }
   return trees
 }
 
-/** Statements that reach PostgreSQL in one message and are answered in one: it is the round trips that a small tree's load
- *  is made of. Such a message has no parameters, so the ids, which are uuids, stand in it. */
-async function together(tx: Tx, statements: readonly string[], ids: readonly string[]): Promise<pg.QueryResult[]> {
-  const wrong = ids.find(id => !isUuid(id))
-  if (wrong !== undefined) throw new Error(`${wrong} is no id`)
-  const list = `'{${ids.join(',')}}'::uuid[]`
-  const results: unknown = await tx.query(statements.map(sql => sql.replaceAll('$IDS', list)).join(';\n'))
-  return results as pg.QueryResult[]
+/** Makes of selects, which else see each what is there when it begins, one look. */
+const one_instant = 'set transaction isolation level repeatable read, read only'
+
+const root_rows = `select ${selected(tables.load_balancer, 'lb')} from lbaas.load_balancer lb
+                    where lb.id = any($1) order by lb.id`
+
+const roots = {
+  read: { name: 'tree_read', sql: root_rows },
+  // Not `for update`: rows that refer to the load balancer (observations, claims) may be written by others meanwhile.
+  changing: { name: 'tree_changing', sql: `${root_rows} for no key update of lb` },
+  unchanging: { name: 'tree_unchanging', sql: `${root_rows} for share of lb skip locked` },
 }
 
-const operating_rows =
-  'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($IDS)'
+const statuses: SelectByIds = {
+  name: 'tree_statuses',
+  sql: 'select object_id, operating_status from lbaas.operating_status where load_balancer_id = any($1)',
+}
 
 /** The rows of each table with the load balancers that they are of, the oldest first. */
 const below = [...children, 'amphora' as const].map(name => {
   const { from, load_balancer_id } =
     name === 'amphora' ? { from: 'lbaas.amphora o', load_balancer_id: 'o.load_balancer_id' } : upToRoot(name)
   const sql = `select ${selected(tables[name], 'o')}, ${load_balancer_id} as of_load_balancer
-                 from ${from} where ${load_balancer_id} = any($IDS) order by o.created_at, o.id`
-  return { name, sql }
+                 from ${from} where ${load_balancer_id} = any($1) order by o.created_at, o.id`
+  return { name, select: { name: `tree_${name}`, sql } }
 })
 
 async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: AnyRow[]): Promise<void> {
@@ -137,11 +139,11 @@ async function insertRows(tx: Tx, resource: Resource, before: AnyRow[], after: A
   const added = after.filter(row => !known.has(row.id))
   if (!added.length) return
   const names = columnsOf(resource).map(column => column.name)
-  await tx.query(
+  const insert = prepared(
     `insert into lbaas.${resource.name} (${names.join(', ')})
      select ${names.join(', ')} from jsonb_populate_recordset(null::lbaas.${resource.name}, $1)`,
-    [JSON.stringify(added.map(row => picked(row, names)))],
   )
+  await tx.query(insert, [JSON.stringify(added.map(row => picked(row, names)))])
 }
 
 /** One statement for all rows that differ in the same columns. Columns that do not differ are not written. */
@@ -192,14 +194,14 @@ async function saveOperating(tx: Tx, load_balancer_id: string, before: Rows, aft
   const all = (rows: Rows) => (['load_balancer', ...children] as const).flatMap(name => rows[name])
   const was = new Map(all(before).map(row => [row.id, row.operating_status]))
   const changed = all(after).filter(row => was.get(row.id) !== row.operating_status)
+  const write = prepared(
+    `insert into lbaas.operating_status (object_id, load_balancer_id, operating_status)
+     select object_id, $1, operating_status from unnest($2::uuid[], $3::text[]) as r (object_id, operating_status)
+     order by object_id
+     on conflict (object_id) do update set operating_status = excluded.operating_status`,
+  )
   if (changed.length)
-    await tx.query(
-      `insert into lbaas.operating_status (object_id, load_balancer_id, operating_status)
-       select object_id, $1, operating_status from unnest($2::uuid[], $3::text[]) as r (object_id, operating_status)
-       order by object_id
-       on conflict (object_id) do update set operating_status = excluded.operating_status`,
-      [load_balancer_id, changed.map(row => row.id), changed.map(row => row.operating_status)],
-    )
+    await tx.query(write, [load_balancer_id, changed.map(row => row.id), changed.map(row => row.operating_status)])
   const kept = new Set(all(after).map(row => row.id))
   const gone = all(before).filter(row => !kept.has(row.id))
   if (gone.length)
