@@ -42,7 +42,7 @@ export async function acceptLoadBalancer(
   // Nobody gets a port made for what is refused anyway.
   refuseUnsupported(provider, rehearse(root, children, termsOf(context, id)))
   await quotas.refuseBeyond(pool, project_id, 'load_balancer', options.quotas, 1)
-  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields, zone)
+  const vip = await settleVip(context, tenantOf(caller, project_id), id, fields, { zone, flavor })
   try {
     const requests = [{ ...root, vip }, ...children]
     return await write(context, caller, { load_balancer_id: null, project_id, id, requests })

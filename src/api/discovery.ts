@@ -13,7 +13,7 @@ declare module 'fastify' {
 }
 
 /** The days on which the Octavia API got its minor versions, from 2.0 on, as upstream says; clients choose what they send
- *  by the newest. 2.29 brought vip_sg_ids; 2.30 is of SR-IOV for members' ports. */
+ *  by the newest. 2.29 brought vip_sg_ids, 2.30 ports of members by SR-IOV. */
 const minor_versions = [
   '2016-12-11',
   '2018-04-20',
@@ -45,6 +45,7 @@ const minor_versions = [
   '2023-05-05',
   '2023-11-08',
   '2024-10-15',
+  '2025-02-26',
 ]
 
 export function addDiscovery(app: FastifyInstance, context: Context, speech: Speech): void {

@@ -153,6 +153,8 @@ describe('profiles and flavors', () => {
       'loadbalancer_topology',
       'compute_flavor',
       'amp_image_tag',
+      'sriov_vip',
+      'allow_member_sriov',
       'unit',
     ])
     expect(await api.octavia('GET', `${path}?name=compute_flavor`, undefined, admin)).toMatchObject({

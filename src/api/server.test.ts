@@ -27,7 +27,7 @@ test('Keystone is asked once about a token that many requests bring', async () =
 test('versions, health and providers', async () => {
   const versions = (await api.octavia('GET', '=/', undefined, { token: '' })).body as { versions: object[] }
   expect(versions.versions[0]).toMatchObject({ id: 'v2.0', status: 'SUPPORTED' })
-  expect(versions.versions.at(-1)).toMatchObject({ id: 'v2.29', status: 'CURRENT', links: [{ rel: 'self' }] })
+  expect(versions.versions.at(-1)).toMatchObject({ id: 'v2.30', status: 'CURRENT', links: [{ rel: 'self' }] })
   for (const call of [api.octavia, api.neutron])
     expect(await call('GET', '=/healthcheck', undefined, { token: '' })).toMatchObject({ status: 200, body: 'OK' })
   expect((await api.octavia('GET', '/providers')).body).toMatchObject({

@@ -4,6 +4,7 @@ import { CloudError } from '../cloud/openstack.ts'
 import { canonicalAddress, contains, family } from '../lbaas/address.ts'
 import { refuseForeignNetwork, type ZoneData } from '../lbaas/availability-zone.ts'
 import { Rejected } from '../lbaas/errors.ts'
+import type { FlavorData } from '../lbaas/flavor.ts'
 import { type LoadBalancerPost, refuseTwinSubnets, type Vip } from '../lbaas/load-balancer.ts'
 import * as reservations from '../store/reservations.ts'
 import type { Context } from './context.ts'
@@ -16,7 +17,7 @@ export async function settleVip(
   tenant: Tenant,
   load_balancer_id: string,
   fields: LoadBalancerPost,
-  zone: ZoneData,
+  { zone, flavor }: { zone: ZoneData; flavor: FlavorData },
 ): Promise<Vip> {
   const { neutron } = context
   const further = await furtherAddresses(neutron, tenant, fields)
@@ -31,7 +32,7 @@ export async function settleVip(
   for (const [i, subnet] of candidates.entries()) {
     try {
       const port = await neutron.createPort(
-        vipPort(tenant, load_balancer_id, [{ subnet, address: fields.vip_address }, ...further]),
+        vipPort(tenant, load_balancer_id, flavor, [{ subnet, address: fields.vip_address }, ...further]),
       )
       return vipOn(port, subnet, further, true)
     } catch (error) {
@@ -107,7 +108,7 @@ async function vipSubnets(
 }
 
 /** The tenant's own: it counts in his quota and he sees it. Down, because the address lives on the amphorae's ports. */
-function vipPort({ project_id }: Tenant, load_balancer_id: string, addresses: Further[]): PortBody {
+function vipPort({ project_id }: Tenant, load_balancer_id: string, flavor: FlavorData, addresses: Further[]): PortBody {
   return {
     name: `octavia-lb-${load_balancer_id}`,
     network_id: addresses[0]!.subnet.network_id,
@@ -115,6 +116,7 @@ function vipPort({ project_id }: Tenant, load_balancer_id: string, addresses: Fu
     device_id: `lb-${load_balancer_id}`,
     device_owner: 'Octavia',
     admin_state_up: false,
+    ...(flavor.sriov_vip ? { 'binding:vnic_type': 'direct' } : {}),
     fixed_ips: addresses.map(({ subnet, address }) => {
       return { subnet_id: subnet.id, ...(address === null ? {} : { ip_address: address }) }
     }),

@@ -34,6 +34,8 @@ export type Port = {
   allowed_address_pairs: { ip_address: string; mac_address?: string }[]
   admin_state_up: boolean
   status: string
+  /** How it is wired: `direct` is by SR-IOV. */
+  'binding:vnic_type'?: string
   /** Where it is bound; for administrators. */
   'binding:host_id'?: string
 }

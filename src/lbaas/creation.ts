@@ -36,7 +36,8 @@ export function createLoadBalancer(
     additional_vips: vip.additional.map(({ subnet_id, address }) => {
       return { subnet_id, ip_address: address, port_id: vip.port_id }
     }),
-    vip_vnic_type: 'normal',
+    vip_vnic_type: flavor.sriov_vip ? 'direct' : 'normal',
+    allow_member_sriov: flavor.allow_member_sriov ?? false,
     vip_port_settings: null,
     vip_subnets: Object.fromEntries(
       vip.additional.map(({ subnet_id, cidr, gateway }) => [subnet_id, { cidr, gateway }]),
@@ -128,8 +129,11 @@ type CreateOf<R extends ChildResource> = Extract<Request, { verb: 'create'; reso
 
 function createMember(tree: Tree, next: Tree, { parent_id, fields, subnet }: CreateOf<'member'>, terms: Terms): Tree {
   refuseLocked(linksTo(tree, 'pool', parent_id), 'create', terms.locking)
+  const { request_sriov, ...kept } = fields
+  if (request_sriov && !tree.load_balancer.allow_member_sriov) throw new Rejected('member_sriov', {})
   const row: Member = {
-    ...fields,
+    ...kept,
+    vnic_type: request_sriov ? 'direct' : 'normal',
     ...born('member', terms, next.load_balancer.generation),
     pool_id: parent_id,
     operating_status: isMonitored(next, parent_id) ? 'OFFLINE' : 'NO_MONITOR',

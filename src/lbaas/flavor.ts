@@ -47,6 +47,8 @@ export type FlavorData = {
   loadbalancer_topology?: Topology
   compute_flavor?: string
   amp_image_tag?: string
+  sriov_vip?: boolean
+  allow_member_sriov?: boolean
   unit?: Unit
 }
 

@@ -116,6 +116,12 @@ export const loadBalancer = resource({
       shown: false,
       doc: "The tag of its servers' image, where its flavor says one; else the deployment's.",
     }),
+    allow_member_sriov: boolean({
+      state: 'bookkeeping',
+      default: false,
+      shown: false,
+      doc: 'Whether its flavor lets members ask for ports by SR-IOV.',
+    }),
     unit: enumeration({
       state: 'bookkeeping',
       null: true,

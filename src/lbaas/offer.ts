@@ -25,6 +25,10 @@ export function checkProfiled(
     const capability = capabilities.find(one => one.name === key)
     if (!capability) throw refuse(`Additional properties are not allowed ('${key}' was unexpected)`)
     const wrong = (of: unknown, type: string) => refuse(`${key} ${JSON.stringify(of)} is not of type '${type}'`)
+    if (capability.truth) {
+      if (typeof value !== 'boolean') throw wrong(value, 'boolean')
+      continue
+    }
     if (capability.several && !Array.isArray(value)) throw wrong(value, 'array')
     for (const one of capability.several ? (value as unknown[]) : [value]) {
       if (typeof one !== 'string' || !isStorable(one)) throw wrong(one, 'string')

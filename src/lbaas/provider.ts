@@ -24,8 +24,14 @@ export type Provider = {
   availability_zone_capabilities: readonly Capability[]
 }
 
-/** A key of a profile. Its value is a string, one of `values` where not any will do; or a list of such. */
-export type Capability = { name: string; description: string; values?: readonly string[]; several?: boolean }
+/** A key of a profile. Its value is a string, one of `values` where not any will do, or a list of such; or a truth. */
+export type Capability = {
+  name: string
+  description: string
+  values?: readonly string[]
+  several?: boolean
+  truth?: boolean
+}
 
 /** Of both providers, which are haproxy. */
 const unit: Capability = {
@@ -55,6 +61,16 @@ export const amphora_provider: Provider = {
     },
     { name: 'compute_flavor', description: 'The compute driver flavor ID.' },
     { name: 'amp_image_tag', description: 'The amphora image tag.' },
+    {
+      name: 'sriov_vip',
+      description: 'When true, the VIP port will be created using an SR-IOV VF port.',
+      truth: true,
+    },
+    {
+      name: 'allow_member_sriov',
+      description: 'When true, users can request a member port be SR-IOV enabled at member creation time.',
+      truth: true,
+    },
     unit,
   ],
   availability_zone_capabilities: [

@@ -152,6 +152,10 @@ export const rule_errors = {
       v => `Listener protocol ${v.listener} and pool protocol ${v.pool} are not compatible.`,
     ],
   },
+  member_sriov: {
+    rule: 'A flavor has to allow ports of members by SR-IOV.',
+    ...alike('HTTPBadRequest', () => 'The load balancer flavor does not allow SR-IOV member ports.'),
+  },
   prometheus_children: {
     rule: 'A PROMETHEUS listener serves metrics and has no pools or policies.',
     ...alike('HTTPBadRequest', () => 'Listeners of type PROMETHEUS can not have child objects.'),

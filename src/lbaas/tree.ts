@@ -129,3 +129,9 @@ export function memberNetworks(tree: Tree): Map<string, string[]> {
   }
   return networks
 }
+
+/** How a port on that network is wired: by SR-IOV where a member there asked for it. */
+export function vnicType({ members }: Tree, network_id: string): 'normal' | 'direct' {
+  const direct = members.some(one => one.network_id === network_id && one.vnic_type === 'direct' && !leaving(one))
+  return direct ? 'direct' : 'normal'
+}

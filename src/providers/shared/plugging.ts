@@ -15,6 +15,11 @@ export async function plugged(call: () => Promise<unknown>): Promise<void> {
   }
 }
 
+/** Of a port's body: nothing where it is wired as usual, for clouds that know of no other way. */
+export function wired(vnic_type: string): { 'binding:vnic_type'?: string } {
+  return vnic_type === 'normal' ? {} : { 'binding:vnic_type': vnic_type }
+}
+
 /** Is there an interface inside that has the address? */
 export async function hasInterface(agent: Pick<Calls<AmphoraClient>, 'interface'>, ip: string): Promise<boolean> {
   try {

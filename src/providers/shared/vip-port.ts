@@ -1,6 +1,7 @@
 /** The VIP's port: made by the API, since a POST must answer with its address; made again, with that address, when lost. */
 import { treeStep } from '../../controller/flow.ts'
 import type { SharedClients } from './clients.ts'
+import { wired } from './plugging.ts'
 
 export const vipPort = treeStep<SharedClients>({
   title: 'VIP port',
@@ -25,6 +26,7 @@ export const vipPort = treeStep<SharedClients>({
         device_id: `lb-${lb.id}`,
         device_owner: 'Octavia',
         admin_state_up: false,
+        ...wired(lb.vip_vnic_type),
       }))
     return { load_balancer: { vip_port_id: port.id } }
   },

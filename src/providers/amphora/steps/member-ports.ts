@@ -1,7 +1,7 @@
 /** A port on each network that has members and that the amphora does not reach yet; plugged into its namespace. */
 import { amphoraStep } from '../../../controller/flow.ts'
-import { memberNetworks } from '../../../lbaas/tree.ts'
-import { fixedIpsOf, plugged, pluggedPort } from '../../shared/plugging.ts'
+import { memberNetworks, vnicType } from '../../../lbaas/tree.ts'
+import { fixedIpsOf, plugged, pluggedPort, wired } from '../../shared/plugging.ts'
 import type { Clients } from '../clients.ts'
 import { unplugged } from './plug-vip.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
@@ -34,6 +34,7 @@ export const memberPorts = amphoraStep<Clients>({
         (await neutron.ports(filter))[0] ??
         (await neutron.createPort({
           ...filter,
+          ...wired(vnicType(tree, network_id)),
           fixed_ips: subnet_ids.map(subnet_id => ({ subnet_id })),
           admin_state_up: true,
           device_owner: 'Octavia',

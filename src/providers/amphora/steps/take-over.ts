@@ -4,6 +4,7 @@ import { amphoraLane, amphoraStep, type StepContext } from '../../../controller/
 import { Transient } from '../../../controller/outcome.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
+import { wired } from '../../shared/plugging.ts'
 import { unitsOf } from '../../shared/units.ts'
 import type { Clients } from '../clients.ts'
 import { attach } from './ports.ts'
@@ -97,6 +98,7 @@ async function madeAgain(former: Amphora, tree: Tree, { clients }: StepContext<C
   try {
     const port = await neutron.createPort({
       ...vrrpPortBody(tree),
+      ...wired(tree.load_balancer.vip_vnic_type),
       name,
       mac_address: former.vrrp_mac_address!,
       network_id: tree.load_balancer.vip_network_id!,

@@ -3,6 +3,7 @@ import { amphoraStep } from '../../../controller/flow.ts'
 import { Transient } from '../../../controller/outcome.ts'
 import { vipAddresses } from '../../../lbaas/load-balancer.ts'
 import type { Tree } from '../../../lbaas/tree.ts'
+import { wired } from '../../shared/plugging.ts'
 import { vipPortSettings } from '../../shared/vip-port-settings.ts'
 import type { Clients } from '../clients.ts'
 import { attach, deleteTwinPorts, isAttached } from './ports.ts'
@@ -27,6 +28,7 @@ export const vrrpPort = amphoraStep<Clients>({
       ? await neutron.updatePort(known.id, wanted)
       : await neutron.createPort({
           ...wanted,
+          ...wired(lb.vip_vnic_type),
           name,
           network_id: lb.vip_network_id!,
           fixed_ips: subnetsOf(lb).map(subnet_id => ({ subnet_id })),
