@@ -1,0 +1,312 @@
+/** The cells that only some of a tenant's resources have: seconds, conflicts, batches, statuses, statistics, and what puts
+ *  the tree back as it was. */
+import { expect } from 'vitest'
+import { type Bed, type Dialect, unknown_id } from './bed.ts'
+import type { Cell, Fields, Refusal } from './cell.ts'
+import { type Declared, paths } from './declared.ts'
+import { changed, newObjects, settled } from './objects.ts'
+import type { declaredIn } from './tree.ts'
+
+type Of = ReturnType<typeof declaredIn>
+
+/** A second one of three, so that lists have a next page. */
+export function second(declared: Declared): Cell {
+  const { collection, singular } = declared
+  const name = `second ${singular}`
+  const sent = (bed: Bed): { body: Fields; answer?: Fields } => {
+    switch (collection) {
+      case 'listeners':
+        return { body: { name, loadbalancer_id: bed.ids.loadbalancers, protocol: 'TCP', protocol_port: 81 } }
+      case 'pools':
+        return { body: { name, loadbalancer_id: bed.ids.loadbalancers, protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' } }
+      default:
+        return {
+          body: { name, address: bed.ground.servers.address, protocol_port: 8202, subnet_id: bed.ground.subnet_id },
+        }
+    }
+  }
+  return {
+    ...{ route: `POST ${paths(declared).all}`, does: 'is made once more', status: 201, keeps: name },
+    body: bed => ({ [singular]: sent(bed).body }),
+    answer: bed => {
+      const { loadbalancer_id: _hidden, ...shown } = sent(bed).body
+      return { [singular]: { ...newObjects[collection]!(bed), ...shown } }
+    },
+    effect: async bed => {
+      await bed.applied()
+      if (collection === 'members') expect(await bed.answering()).toEqual(['a', 'b'])
+    },
+  }
+}
+
+/** Puts back what an update has changed; the amphora does so too. */
+export function restored(
+  declared: Declared,
+  fields: Fields,
+  back: (bed: Bed) => Promise<void>,
+  more: Fields = {},
+): Cell {
+  const { collection, singular } = declared
+  return {
+    ...{
+      route: `PUT ${paths(declared).one}`,
+      does: 'is changed back',
+      status: 200,
+      body: () => ({ [singular]: fields }),
+    },
+    answer: bed => ({ [singular]: changed(bed.known[collection]!, { ...fields, ...more }) }),
+    effect: async bed => {
+      await bed.applied()
+      await back(bed)
+    },
+  }
+}
+
+/** What is there already, or would not fit. */
+export function conflicts(of: Of): Cell[] {
+  const post = (
+    declared: Declared,
+    does: string,
+    status: number,
+    more: (bed: Bed) => Fields,
+    refusal: Cell['refusal'],
+  ) => {
+    const { singular, create } = declared
+    const body = (bed: Bed) => ({ [singular]: { ...create.body(bed), ...more(bed) } })
+    return { route: `POST ${paths(declared).all}`, does, status, body, refusal } as Cell
+  }
+  const { listener, pool, member, healthmonitor, l7policy } = of
+  return [
+    post(
+      listener,
+      'is refused a port that is taken',
+      409,
+      () => ({}),
+      bed => ({
+        octavia: 'Another Listener on this Load Balancer is already using protocol HTTP and protocol_port 80',
+        neutron: [
+          'LoadBalancerListenerProtocolPortExists',
+          `Load Balancer ${bed.ids.loadbalancers} already has a listener with protocol_port of 80`,
+        ],
+      }),
+    ),
+    post(
+      pool,
+      'is refused by a listener that has one',
+      409,
+      () => ({}),
+      bed => ({
+        octavia: 'This listener already has a default pool',
+        neutron: [
+          'ListenerDefaultPoolAlreadySet',
+          `Listener ${bed.ids.listeners} is already using default pool ${bed.ids.pools}.`,
+        ],
+      }),
+    ),
+    post(
+      pool,
+      'is refused a cookie without a name',
+      400,
+      () => ({ session_persistence: { type: 'APP_COOKIE' } }),
+      () => ({
+        octavia: /^Validation failure: Invalid session_persistence provided: /,
+        neutron: ['SessionPersistenceConfigurationInvalid', /^Session Persistence Invalid: /],
+      }),
+    ),
+    post(
+      member,
+      'is refused an address that is taken',
+      409,
+      () => ({}),
+      bed => ({
+        octavia: `Another member on this pool is already using ip ${bed.ground.servers.address} on protocol_port 8201`,
+        neutron: [
+          'MemberExists',
+          `Member with address ${bed.ground.servers.address} and protocol_port 8201 already present in pool ${bed.ids.pools}`,
+        ],
+      }),
+    ),
+    post(
+      member,
+      'is refused an address of the cloud’s own',
+      400,
+      () => ({ address: '169.254.169.254' }),
+      () => ({
+        octavia: '169.254.169.254 is not a valid option for member address',
+        neutron: ['HTTPBadRequest', /169\.254\.169\.254 is not a valid option for member address/],
+      }),
+    ),
+    post(
+      healthmonitor,
+      'is refused by a pool that has one',
+      409,
+      () => ({}),
+      bed => ({
+        octavia: 'This pool already has a health monitor',
+        neutron: [
+          'OneHealthMonitorPerPool',
+          `Only one health monitor per pool allowed.  Pool ${bed.ids.pools} is already using Health Monitor ${bed.ids.healthmonitors}.`,
+        ],
+      }),
+    ),
+    {
+      ...post(
+        l7policy,
+        'is refused a redirect without a URL',
+        400,
+        () => ({ action: 'REDIRECT_TO_URL' }),
+        () => ({
+          octavia: 'Invalid L7 Policy arguments: redirect_url must not be None',
+          neutron: ['L7PolicyRedirectUrlMissing', 'Redirect URL is missing for L7 Policy with URL redirect action.'],
+        }),
+      ),
+    },
+  ]
+}
+
+/** A redirect to a pool, which cannot be deleted then. */
+export function poolInUse(of: Of, dialect: Dialect): Cell[] {
+  const { l7policy, pool } = of
+  const redirect = (bed: Bed) => ({ action: 'REDIRECT_TO_POOL', redirect_pool_id: bed.ids['second pool'] })
+  const cleared = { redirect_url: null, ...(dialect === 'octavia' ? { redirect_http_code: null } : {}) }
+  return [
+    {
+      ...{ route: `PUT ${paths(l7policy).one}`, does: 'sends to a pool', status: 200 },
+      body: bed => ({ l7policy: redirect(bed) }),
+      answer: bed => ({ l7policy: changed(bed.known.l7policies!, { ...redirect(bed), ...cleared }) }),
+      effect: async bed => {
+        await bed.applied()
+        expect([await bed.told('/secret'), await bed.told()]).toEqual([503, 200])
+      },
+    },
+    {
+      ...{ route: `DELETE ${paths(pool).one}`, does: 'is refused while a policy sends to it', status: 409 },
+      at: bed => ({ pools: bed.ids['second pool']! }),
+      refusal: bed => ({
+        octavia: `Pool ${bed.ids['second pool']} is in use by L7 policy ${bed.ids.l7policies}`,
+        neutron: ['EntityInUse', `l7policy ${bed.ids.l7policies} is using this pool`],
+      }),
+    },
+  ]
+}
+
+/** A pool's members as a list, which only Octavia has. */
+export function batches(): Cell[] {
+  const route = 'PUT /v2.0/lbaas/pools/{pool_id}/members'
+  const at = (bed: Bed, port: number, more: Fields = {}) => ({
+    ...{ address: bed.ground.servers.address, protocol_port: port, subnet_id: bed.ground.subnet_id, ...more },
+  })
+  const pending = { loadbalancers: 'PENDING_UPDATE', listeners: 'PENDING_UPDATE', pools: 'PENDING_UPDATE' } as const
+  const addition = (bed: Bed) => ({ members: [at(bed, 8203, { name: 'third member' })] })
+  const refusal = (): Refusal => ({ octavia: 'Policy does not allow this request to be performed.' })
+  return [
+    {
+      ...{ route, does: 'adds to the members, and takes none away', query: 'additive_only=true', status: 202 },
+      body: addition,
+      locks: { ...pending, 'third member': 'PENDING_CREATE' },
+      effect: async bed => expect(await bed.answering(9)).toEqual(['a', 'b', 'c']),
+    },
+    {
+      ...{ route, does: 'replaces the members', status: 202 },
+      body: bed => ({ members: [at(bed, 8201, { weight: 5 }), at(bed, 8202)] }),
+      locks: { ...pending, members: 'PENDING_UPDATE', 'third member': 'PENDING_DELETE' },
+      effect: async bed => expect(await bed.answering(9)).toEqual(['a', 'b']),
+    },
+    {
+      route: 'GET /v2.0/lbaas/pools/{pool_id}/members',
+      ...{ does: 'are those of the batch, and the same as before', query: 'fields=id&fields=weight', status: 200 },
+      answer: bed => ({
+        members: [
+          { id: bed.ids.members, weight: 5 },
+          { id: bed.ids['second member'], weight: 1 },
+        ],
+        members_links: [],
+      }),
+    },
+    {
+      ...{ route, does: 'is refused the same address twice', status: 409 },
+      body: bed => ({ members: [at(bed, 8204), at(bed, 8204)] }),
+      refusal: bed => ({
+        octavia: `Another member on this pool is already using ip ${bed.ground.servers.address} on protocol_port 8204`,
+      }),
+    },
+    {
+      ...{ route, does: 'is refused a wrong weight', status: 400 },
+      body: bed => ({ members: [at(bed, 8204, { weight: -1 })] }),
+      refusal: () => ({ octavia: /^Invalid input for field\/attribute weight\. Value: '-1'\. / }),
+    },
+    {
+      ...{ route, does: 'needs a pool', status: 404, at: { pools: unknown_id } },
+      body: addition,
+      refusal: () => ({ octavia: `Pool ${unknown_id} not found.` }),
+    },
+    { route, does: "is another project's", as: 'stranger', status: 403, body: addition, refusal },
+    { route, does: 'is not for those who may only read', as: 'reader', status: 403, body: addition, refusal },
+  ]
+}
+
+/** A load balancer is not deleted under its children, unless Octavia is told to; then all of it goes, and nobody answers. */
+export function ends(of: Of, dialect: Dialect): Cell[] {
+  const { loadbalancer, listener, pool } = of
+  const route = `DELETE ${paths(loadbalancer).one}`
+  const left = (declared: Declared): Cell => ({
+    ...{ route: `DELETE ${paths(declared).one}`, does: 'second one is deleted', status: 204 },
+    at: bed => ({ [declared.collection]: bed.ids[`second ${declared.singular}`]! }),
+    effect: bed => bed.applied(),
+  })
+  const gone = (bed: Bed): Refusal => ({
+    octavia: `Invalid state PENDING_DELETE of loadbalancer resource ${bed.ids.loadbalancers}`,
+    neutron: ['StateInvalid', `Invalid state PENDING_DELETE of loadbalancer resource ${bed.ids.loadbalancers}`],
+  })
+  const immutable = (bed: Bed): Refusal => ({
+    ...gone(bed),
+    octavia: `Load Balancer ${bed.ids.loadbalancers} is immutable and cannot be updated.`,
+  })
+  return [
+    {
+      ...{ route, does: 'is not deleted under its children', status: dialect === 'octavia' ? 400 : 409 },
+      refusal: bed => ({
+        octavia: `Validation failure: Cannot delete Load Balancer ${bed.ids.loadbalancers} - it has children`,
+        neutron: ['EntityInUse', `listener ${bed.ids['second listener']} is using this loadbalancer`],
+      }),
+    },
+    ...(dialect === 'neutron' ? [left(listener), left(pool)] : []),
+    {
+      ...{ route, does: 'is deleted with all that it has', status: 204 },
+      ...(dialect === 'octavia' ? { query: 'cascade=true' } : {}),
+      locks: {
+        loadbalancers: 'PENDING_DELETE',
+        ...(dialect === 'octavia' ? { 'second listener': 'PENDING_DELETE', 'second pool': 'PENDING_DELETE' } : {}),
+      },
+      meanwhile: [
+        {
+          ...{ route: `GET ${paths(loadbalancer).one}`, does: 'is shown while it goes', status: 200 },
+          answer: bed => ({ loadbalancer: { ...going(bed), provisioning_status: 'PENDING_DELETE' } }),
+        },
+        {
+          ...{ route: `PUT ${paths(loadbalancer).one}`, does: 'is not changed while it goes', status: 409 },
+          ...{ body: () => ({ loadbalancer: { name: 'x' } }), refusal: immutable },
+        },
+        {
+          ...{ route: `POST ${paths(listener).all}`, does: 'is not made on what goes', status: 409 },
+          ...{ body: bed => ({ listener: listener.create.body(bed) }), refusal: immutable },
+        },
+        { route, does: 'is not deleted twice', status: 409, refusal: gone },
+      ],
+      effect: async bed => expect(await bed.told()).toBe(0),
+    },
+    {
+      ...{ route: `GET ${paths(loadbalancer).one}`, does: 'is gone', status: 404 },
+      refusal: bed => loadbalancer.notFound(bed, bed.ids.loadbalancers!),
+    },
+  ]
+}
+
+function going(bed: Bed): Fields {
+  const left = bed.dialect === 'octavia'
+  return {
+    ...settled(bed.known.loadbalancers!),
+    listeners: left ? [{ id: bed.ids['second listener'] }] : [],
+    pools: left ? [{ id: bed.ids['second pool'] }] : [],
+  }
+}
