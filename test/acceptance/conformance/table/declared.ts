@@ -42,6 +42,8 @@ export type Declared = {
   missing?: Refusal
   wrong: [field: string, value: unknown]
   fixed: [field: string, value: unknown]
+  /** What its path is below is not there. */
+  orphan?: (bed: Bed, id: string) => Refusal
   /** To make it below, or in, what is another's. */
   stranger: { status: number; refusal: (bed: Bed) => Refusal }
 }
@@ -202,6 +204,7 @@ export function refused(declared: Declared, dialect: Dialect): Cell[] {
           ...{ route: `GET ${all}`, does: 'is not listed for a stranger', as: 'stranger', status: 200 },
           ...{ query: declared.filter, answer: () => listOf(dialect, collection, []) },
         },
+    ...orphans(declared),
     posted('is not made by a stranger', stranger.status, create.body, stranger.refusal, 'stranger'),
     ...readers(declared),
   ]
@@ -213,6 +216,23 @@ function strangers(declared: Declared, dialect: Dialect, verb: Pick<Cell, 'route
   const missing = (bed: Bed) => (below ? stranger.refusal(bed) : notFound(bed, bed.ids[collection]!))
   const refusal = dialect === 'octavia' ? () => refusals.policy('') : missing
   return { ...verb, does: "is another project's", as: 'stranger', status: dialect === 'octavia' ? 403 : 404, refusal }
+}
+
+/** What is asked for below what is not there. */
+function orphans(declared: Declared): Cell[] {
+  const { below, orphan, singular, create } = declared
+  if (!below || !orphan) return []
+  const { all, one } = paths(declared)
+  const verbs = [
+    { route: `GET ${all}` },
+    { route: `POST ${all}`, body: (bed: Bed) => ({ [singular]: create.body(bed) }) },
+    { route: `GET ${one}` },
+  ]
+  const at = { [below.split('/')[0]!]: unknown_id }
+  return verbs.map(verb => ({
+    ...{ ...verb, does: 'is not found below an unknown id', status: 404, at },
+    refusal: (bed: Bed) => orphan(bed, unknown_id),
+  }))
 }
 
 /** Who may only read. */

@@ -2,11 +2,12 @@
 import { expect } from 'vitest'
 import type { Bed, Dialect } from './bed.ts'
 import type { Cell } from './cell.ts'
+import { conflicts } from './conflicts.ts'
 import { creation, nextPage, reads, refused, removal, update } from './declared.ts'
 import { inUse, offering, providers, withdrawn } from './offers.ts'
 import { reports } from './reports.ts'
 import { agents, amphorae, discovery, quotas, usedUp } from './service.ts'
-import { batches, conflicts, ends, poolInUse, restored, second } from './special.ts'
+import { batches, ends, poolInUse, restored, second } from './special.ts'
 import { declaredIn } from './tree.ts'
 
 export function cellsOf(dialect: Dialect): Cell[] {
@@ -36,7 +37,7 @@ export function cellsOf(dialect: Dialect): Cell[] {
     ...octavia(inUse),
 
     ...all.flatMap(declared => refused(declared, dialect)),
-    ...conflicts(of),
+    ...conflicts(of, dialect),
     ...usedUp(dialect),
 
     ...[update(rule), update(l7policy), ...poolInUse(of, dialect)],

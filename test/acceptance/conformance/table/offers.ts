@@ -85,7 +85,10 @@ export function withdrawn(): Cell[] {
 export function inUse(): Cell[] {
   return offers.map(offer => ({
     ...{ route: `DELETE ${routesOf(offer).one}`, does: 'is not deleted while it is used', as: 'admin', status: 409 },
-    refusal: bed => ({ octavia: `${offer.title} ${bed.ids[offer.collection]} is in use and cannot be modified.` }),
+    // upstream spells this one otherwise here
+    refusal: bed => ({
+      octavia: `${offer.title.replace('r Profile', 'r profile')} ${bed.ids[offer.collection]} is in use and cannot be modified.`,
+    }),
   }))
 }
 

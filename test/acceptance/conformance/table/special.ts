@@ -1,4 +1,4 @@
-/** The cells that only some of a tenant's resources have: seconds, conflicts, batches, statuses, statistics, and what puts
+/** The cells that only some of a tenant's resources have: seconds, batches, redirects, the end of all, and what puts
  *  the tree back as it was. */
 import { expect } from 'vitest'
 import { type Bed, type Dialect, unknown_id } from './bed.ts'
@@ -60,108 +60,6 @@ export function restored(
       await back(bed)
     },
   }
-}
-
-/** What is there already, or would not fit. */
-export function conflicts(of: Of): Cell[] {
-  const post = (
-    declared: Declared,
-    does: string,
-    status: number,
-    more: (bed: Bed) => Fields,
-    refusal: Cell['refusal'],
-  ) => {
-    const { singular, create } = declared
-    const body = (bed: Bed) => ({ [singular]: { ...create.body(bed), ...more(bed) } })
-    return { route: `POST ${paths(declared).all}`, does, status, body, refusal } as Cell
-  }
-  const { listener, pool, member, healthmonitor, l7policy } = of
-  return [
-    post(
-      listener,
-      'is refused a port that is taken',
-      409,
-      () => ({}),
-      bed => ({
-        octavia: 'Another Listener on this Load Balancer is already using protocol HTTP and protocol_port 80',
-        neutron: [
-          'LoadBalancerListenerProtocolPortExists',
-          `Load Balancer ${bed.ids.loadbalancers} already has a listener with protocol_port of 80`,
-        ],
-      }),
-    ),
-    post(
-      pool,
-      'is refused by a listener that has one',
-      409,
-      () => ({}),
-      bed => ({
-        octavia: 'This listener already has a default pool',
-        neutron: [
-          'ListenerDefaultPoolAlreadySet',
-          `Listener ${bed.ids.listeners} is already using default pool ${bed.ids.pools}.`,
-        ],
-      }),
-    ),
-    post(
-      pool,
-      'is refused a cookie without a name',
-      400,
-      () => ({ session_persistence: { type: 'APP_COOKIE' } }),
-      () => ({
-        octavia: /^Validation failure: Invalid session_persistence provided: /,
-        neutron: ['SessionPersistenceConfigurationInvalid', /^Session Persistence Invalid: /],
-      }),
-    ),
-    post(
-      member,
-      'is refused an address that is taken',
-      409,
-      () => ({}),
-      bed => ({
-        octavia: `Another member on this pool is already using ip ${bed.ground.servers.address} on protocol_port 8201`,
-        neutron: [
-          'MemberExists',
-          `Member with address ${bed.ground.servers.address} and protocol_port 8201 already present in pool ${bed.ids.pools}`,
-        ],
-      }),
-    ),
-    post(
-      member,
-      'is refused an address of the cloud’s own',
-      400,
-      () => ({ address: '169.254.169.254' }),
-      () => ({
-        octavia: '169.254.169.254 is not a valid option for member address',
-        neutron: ['HTTPBadRequest', /169\.254\.169\.254 is not a valid option for member address/],
-      }),
-    ),
-    post(
-      healthmonitor,
-      'is refused by a pool that has one',
-      409,
-      () => ({}),
-      bed => ({
-        octavia: 'This pool already has a health monitor',
-        neutron: [
-          'OneHealthMonitorPerPool',
-          `Only one health monitor per pool allowed.  Pool ${bed.ids.pools} is already using Health Monitor ${bed.ids.healthmonitors}.`,
-        ],
-      }),
-    ),
-    {
-      ...post(
-        l7policy,
-        'is refused a redirect without a URL',
-        400,
-        () => ({ action: 'REDIRECT_TO_URL' }),
-        () => ({
-          octavia: 'Invalid L7 Policy arguments: redirect_url must not be None',
-          neutron: ['L7PolicyRedirectUrlMissing', 'Redirect URL is missing for L7 Policy with URL redirect action.'],
-        }),
-      ),
-    },
-  ]
 }
 
 /** A redirect to a pool, which cannot be deleted then. */

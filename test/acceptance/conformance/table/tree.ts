@@ -183,6 +183,7 @@ function member(dialect: Dialect): Declared {
     required: 'address',
     wrong: ['weight', 257],
     fixed: ['address', '10.0.0.9'],
+    orphan: noPool,
     stranger: strange(dialect, noPool),
   }
 }
@@ -271,6 +272,7 @@ function rule(dialect: Dialect): Declared {
     required: 'value',
     wrong: ['compare_type', 'LOOKS_LIKE'],
     fixed: ['id', unknown_id],
+    orphan: noPolicy,
     stranger: strange(dialect, noPolicy),
   }
 }
