@@ -150,20 +150,26 @@ export class Bed {
     return body.amphorae[0]!
   }
 
-  /** What a server of the tenant's is told at the VIP; 0 where nobody answers. */
-  async told(path = '/'): Promise<number> {
-    const { status } = await curl(this.ground.stack, `http://${this.vip}${path}`, '--connect-timeout', '1')
-    return status
+  /** A server of the tenant's is told that at the VIP; 0 where nobody answers. Whether there is a member to answer is for
+   *  monitors too, which take their time; all else follows from what is applied, and so is so at once. */
+  async tells(status: number, path = '/'): Promise<void> {
+    const told = async () =>
+      (await curl(this.ground.stack, `http://${this.vip}${path}`, '--connect-timeout', '1')).status
+    if (status !== 200 && status !== 503) expect([path, await told()]).toEqual([path, status])
+    else await eventually(`${status} at ${this.vip}${path}`, async () => (await told()) === status, 60)
   }
 
-  /** Who answers there, each named once. */
-  async answering(count = 6): Promise<string[]> {
-    return [...new Set(await names(this.ground.stack, `http://${this.vip}/`, count))].toSorted()
+  /** These answer there in turn, and nobody else does. */
+  async answeredBy(...who: string[]): Promise<void> {
+    const url = `http://${this.vip}/`
+    const all = async () => [...new Set(await names(this.ground.stack, url, 3 * who.length))].toSorted()
+    await eventually(`${who} at ${this.vip}`, async () => String(await all()) === String(who), 60)
   }
 
-  /** Waits until it is told that: after a change that takes effect with the next question of a monitor. */
-  async toldAtLast(status: number): Promise<void> {
-    await eventually(`${status} at ${this.vip}`, async () => (await this.told()) === status)
+  /** One of the members answers a client, whichever it is, again and again. */
+  async answeredByOne(): Promise<void> {
+    const all = async () => new Set(await names(this.ground.stack, `http://${this.vip}/`, 6))
+    await eventually(`one at ${this.vip}`, async () => (await all()).size === 1, 60)
   }
 }
 
