@@ -28,9 +28,7 @@ describe.each(['octavia', 'neutron'] as const)('%s', dialect => {
     bed = new Bed(ground, dialect)
     bed.ids.flavors = dialect === 'neutron' ? await ground.admin.singleAmphora() : ''
   })
-  afterAll(async () => {
-    if (bed.ids.loadbalancers) await ground.admin.removed(bed.ids.loadbalancers)
-  })
+  afterAll(() => bed.clear())
 
   test.each(cells.map(cell => [`${cell.route} ${cell.does}`, cell] as const))('%s', async (_, cell) => {
     await judge(bed, cell)

@@ -85,6 +85,16 @@ export class Bed {
     return `table-${this.dialect}`
   }
 
+  /** Where cells failed, what later ones would have deleted is still there. */
+  async clear(): Promise<void> {
+    const { admin } = this.ground
+    if (this.ids.loadbalancers) await admin.removed(this.ids.loadbalancers)
+    await admin.octavia('DELETE', `quotas/${this.ids.quotas}`)
+    if (this.dialect === 'neutron') return
+    for (const offer of ['availabilityzones', 'availabilityzoneprofiles', 'flavors', 'flavorprofiles'])
+      if (this.ids[offer]) await admin.octavia('DELETE', `${offer}/${this.ids[offer]}`)
+  }
+
   /** A path from the root of the dialect's service; texts that are no JSON are answered as they are. */
   async ask(who: Who, method: string, path: string, body?: unknown): Promise<Answer<unknown>> {
     const url = path.startsWith('http') ? path : `${this.ground.urls[this.dialect]}${path}`

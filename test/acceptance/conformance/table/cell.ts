@@ -48,14 +48,15 @@ export async function judge(bed: Bed, cell: Cell): Promise<void> {
   let body: Fields = {}
   if (locks === undefined) body = await judgeAnswer(bed, cell)
   else {
-    await bed.unapplied(locks, async () => {
-      body = await judgeAnswer(bed, cell)
-      const statuses = await bed.statuses()
-      const others = Object.keys(statuses).map(name => [name, 'ACTIVE'])
-      expect(statuses).toEqual({ ...Object.fromEntries(others), ...locks })
-      for (const inner of cell.meanwhile ?? []) await judgeAnswer(bed, inner)
-    })
-    await bed.applied()
+    await bed
+      .unapplied(locks, async () => {
+        body = await judgeAnswer(bed, cell)
+        const statuses = await bed.statuses()
+        const others = Object.keys(statuses).map(name => [name, 'ACTIVE'])
+        expect(statuses).toEqual({ ...Object.fromEntries(others), ...locks })
+        for (const inner of cell.meanwhile ?? []) await judgeAnswer(bed, inner)
+      })
+      .finally(() => bed.applied())
   }
   await cell.effect?.(bed, body)
 }
@@ -73,13 +74,18 @@ async function judgeAnswer(bed: Bed, cell: Cell): Promise<Fields> {
   const expected = { status, body: cell.refusal ? refused(bed, status, cell.refusal(bed)) : (cell.answer?.(bed) ?? '') }
   let answer = await ask()
   if (patient)
-    await eventually(`${cell.route}: ${cell.does}`, async () => {
-      answer = await ask()
-      return fits(answer, expected)
-    }).catch(() => {}) // the comparison below says it better
-  expect(answer).toEqual(expected)
+    await eventually(
+      `${cell.route}: ${cell.does}`,
+      async () => {
+        answer = await ask()
+        return fits(answer, expected)
+      },
+      60,
+    ).catch(() => {}) // the comparison below says it better
   const found = (answer.body || {}) as Fields
-  if (status < 300) bed.learn(method, template, found, cell.keeps)
+  // whatever else is wrong with the answer, the cells that follow have their object
+  if (answer.status < 300) bed.learn(method, template, found, cell.keeps)
+  expect(answer).toEqual(expected)
   return found
 }
 
