@@ -2,8 +2,8 @@
  *  dialects. */
 import { type Bed, type Dialect, unknown_id } from './bed.ts'
 import type { Cell, Fields, Refusal } from './cell.ts'
-import { type Declared, paths } from './declared.ts'
 import type { declaredIn } from './tree.ts'
+import { type Declared, paths } from './usual-cells.ts'
 
 type Row = {
   of: keyof ReturnType<typeof declaredIn>

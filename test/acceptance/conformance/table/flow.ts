@@ -2,12 +2,12 @@
 import type { Bed, Dialect } from './bed.ts'
 import type { Cell } from './cell.ts'
 import { conflicts } from './conflicts.ts'
-import { creation, nextPage, reads, refused, removal, update } from './declared.ts'
 import { inUse, offering, providers, withdrawn } from './offers.ts'
 import { reports } from './reports.ts'
 import { agents, amphorae, discovery, quotas, usedUp } from './service.ts'
-import { batches, ends, poolInUse, restored, second } from './special.ts'
+import { batches, ends, poolInUse, restored, second, whole } from './special-cells.ts'
 import { declaredIn } from './tree.ts'
+import { creation, nextPage, order, reads, refused, removal, update } from './usual-cells.ts'
 
 export function cellsOf(dialect: Dialect): Cell[] {
   const of = declaredIn(dialect)
@@ -29,6 +29,7 @@ export function cellsOf(dialect: Dialect): Cell[] {
 
     ...all.flatMap(declared => reads(declared, dialect)),
     ...[nextPage(listener, 'second listener'), nextPage(pool, 'second pool'), nextPage(member, 'second member')],
+    ...order(listener),
     ...reports(dialect),
     ...octavia(inUse),
 
@@ -42,7 +43,7 @@ export function cellsOf(dialect: Dialect): Cell[] {
     ...[update(pool), restored(pool, { lb_algorithm: 'ROUND_ROBIN', session_persistence: null }, both)],
     ...[update(listener), restored(listener, { admin_state_up: true }, ok)],
     ...[update(loadbalancer), restored(loadbalancer, { admin_state_up: true }, ok)],
-    ...octavia(batches),
+    ...octavia(() => [...batches(), ...whole(of)]),
 
     ...octavia(amphorae),
     ...neutron(agents),

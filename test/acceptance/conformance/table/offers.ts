@@ -2,9 +2,9 @@
 import { expect } from 'vitest'
 import { type Bed, unknown_id } from './bed.ts'
 import type { Cell, Fields } from './cell.ts'
-import { listOf } from './declared.ts'
 import { uuid } from './objects.ts'
 import * as refusals from './refusals.ts'
+import { listOf } from './usual-cells.ts'
 
 /** One kind of offer. The key is what its path names it by. */
 type Offer = {

@@ -2,9 +2,9 @@
  *  to what it belongs to and to traffic. */
 import { type Bed, type Dialect, unknown_id } from './bed.ts'
 import type { Cell, Refusal } from './cell.ts'
-import type { Declared } from './declared.ts'
 import { changed } from './objects.ts'
 import * as refusals from './refusals.ts'
+import type { Declared } from './usual-cells.ts'
 
 /** Those of one dialect, parents first. */
 export function declaredIn(dialect: Dialect) {

@@ -2,9 +2,9 @@
  *  the tree back as it was. */
 import { type Bed, type Dialect, unknown_id } from './bed.ts'
 import type { Cell, Fields, Refusal } from './cell.ts'
-import { type Declared, paths } from './declared.ts'
-import { changed, newObjects, settled } from './objects.ts'
+import { changed, newObjects, settled, uuid } from './objects.ts'
 import type { declaredIn } from './tree.ts'
+import { type Declared, paths } from './usual-cells.ts'
 
 type Of = ReturnType<typeof declaredIn>
 
@@ -140,6 +140,60 @@ export function batches(): Cell[] {
     },
     { route, does: "is another project's", as: 'stranger', status: 403, body: addition, refusal },
     { route, does: 'is not for those who may only read', as: 'reader', status: 403, body: addition, refusal },
+  ]
+}
+
+/** A listener that brings along all that belongs to it, which only Octavia knows; it is answered whole. */
+export function whole({ listener, pool }: Of): Cell[] {
+  const kept = (name: string) => (bed: Bed) => ({ [`${name}s`]: bed.ids[`whole ${name}`]! })
+  const rule = { type: 'PATH', compare_type: 'STARTS_WITH', value: '/private' }
+  const said = (bed: Bed): Fields => ({
+    ...{ loadbalancer_id: bed.ids.loadbalancers, protocol: 'HTTP', protocol_port: 82 },
+    default_pool: {
+      ...{ name: 'whole', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' },
+      members: [{ address: bed.ground.servers.address, protocol_port: 8203, subnet_id: bed.ground.subnet_id }],
+      healthmonitor: { type: 'TCP', delay: 1, timeout: 1, max_retries: 1 },
+    },
+    l7policies: [{ action: 'REJECT', rules: [rule] }],
+  })
+  const answer = (bed: Bed) => ({
+    listener: {
+      ...newObjects.listeners!(bed),
+      ...{ protocol: 'HTTP', protocol_port: 82, default_pool_id: uuid },
+      l7policies: [
+        {
+          ...{ ...newObjects.l7policies!(bed), listener_id: uuid, action: 'REJECT' },
+          rules: [{ ...newObjects.rules!(bed), ...rule }],
+        },
+      ],
+    },
+  })
+  return [
+    {
+      ...{ route: `POST ${paths(listener).all}`, does: 'is made whole', status: 201, keeps: 'whole listener' },
+      ...{ body: bed => ({ listener: said(bed) }), answer },
+      effect: async (bed, { listener: made }) => {
+        bed.ids['whole pool'] = String((made as Fields).default_pool_id)
+        await bed.applied()
+        await bed.tells(200, ':82/')
+        await bed.tells(403, ':82/private')
+      },
+    },
+    {
+      ...{
+        route: `GET ${paths(pool).one}`,
+        does: 'is shown as the listener brought it',
+        status: 200,
+        at: kept('pool'),
+      },
+      query: 'fields=name&fields=members&fields=healthmonitor_id',
+      answer: () => ({ pool: { name: 'whole', members: [{ id: uuid }], healthmonitor_id: uuid } }),
+    },
+    { route: `DELETE ${paths(listener).one}`, does: 'goes again', status: 204, at: kept('listener') },
+    {
+      ...{ route: `DELETE ${paths(pool).one}`, does: 'goes with its members', status: 204, at: kept('pool') },
+      effect: bed => bed.applied(),
+    },
   ]
 }
 

@@ -270,3 +270,25 @@ export function nextPage(declared: Declared, second: string): Cell {
     },
   }
 }
+
+/** Two listeners, by their ports. */
+export function order(listener: Declared): Cell[] {
+  const route = `GET ${paths(listener).all}`
+  const own = (bed: Bed) => `loadbalancer_id=${bed.ids.loadbalancers}&fields=protocol_port`
+  const [low, high] = [{ protocol_port: 80 }, { protocol_port: 81 }]
+  const sorted = (query: string, objects: unknown[]): Cell => ({
+    ...{ route, does: `is listed by ${query}`, status: 200, query: bed => `${own(bed)}&${query}` },
+    answer: bed => listOf(bed.dialect, listener.collection, objects),
+  })
+  const refused = (query: string, text: string): Cell => ({
+    ...{ route, does: `is not listed by ${query}`, status: 400, query },
+    refusal: () => ({ octavia: text, neutron: ['HTTPBadRequest', text] }),
+  })
+  return [
+    sorted('sort=protocol_port:desc', [high, low]),
+    sorted('sort_key=protocol_port&sort_dir=asc', [low, high]),
+    refused('sort=colour:asc', "Supplied sort key 'colour' is not valid."),
+    refused('sort=name:up', "Supplied sort direction 'up' is not valid."),
+    refused(`marker=${unknown_id}`, `Supplied pagination marker '${unknown_id}' is not valid.`),
+  ]
+}
