@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import { expect } from 'vitest'
 import { processesOf } from '../../accounting.ts'
 import { type Answer, Api } from '../../api.ts'
-import { curl, names, type Servers, startEcho } from '../../echo.ts'
+import { curl, names, startEcho } from '../../echo.ts'
 import { eventually, type Stack } from '../../stack.ts'
 import type { Fields, Pending } from './cell.ts'
 
@@ -15,55 +15,33 @@ export type Who = 'admin' | 'demo' | 'reader' | 'stranger' | 'nobody'
 /** An id that nothing has. */
 export const unknown_id = '00000000-0000-4000-8000-000000000000'
 
-/** What both dialects share. */
-export class Ground {
-  readonly stack: Stack
-  readonly admin: Api
-  readonly demo: Api
-  readonly servers: Servers
-  readonly urls: Record<Dialect | 'identity', string>
-  readonly projects: Record<'admin' | 'demo', string>
-  readonly tokens: Readonly<Record<Who, string>>
-  readonly subnet_id: string
-  readonly network_id: string
-  readonly #credentials: (() => Promise<unknown>)[]
-
-  private constructor(parts: Omit<Ground, 'end'>, credentials: (() => Promise<unknown>)[]) {
-    this.stack = parts.stack
-    this.admin = parts.admin
-    this.demo = parts.demo
-    this.servers = parts.servers
-    this.urls = parts.urls
-    this.projects = parts.projects
-    this.tokens = parts.tokens
-    this.subnet_id = parts.subnet_id
-    this.network_id = parts.network_id
-    this.#credentials = credentials
+/** What both dialects share, with servers that answer with their names; `end` takes it back. */
+export async function groundOf(stack: Stack) {
+  const [admin, demo] = [await Api.of(stack, 'admin'), await Api.of(stack, 'demo')]
+  const { endpoints } = await stack.status()
+  const [root, member] = [
+    await logIn(stack, endpoints.identity, 'admin'),
+    await logIn(stack, endpoints.identity, 'demo'),
+  ]
+  const reader = await withRole(endpoints.identity, member, 'reader')
+  const stranger = await withRole(endpoints.identity, root, 'member')
+  const tokens = { admin: root.token, demo: member.token, reader: reader.token, stranger: stranger.token, nobody: '' }
+  const path = 'subnets?name=private-subnet'
+  const { body } = await demo.network<{ subnets: { id: string; network_id: string }[] }>('GET', path)
+  const { id: subnet_id, network_id } = body.subnets[0]!
+  const servers = await startEcho(stack, demo, { 8201: { name: 'a' }, 8202: { name: 'b' }, 8203: { name: 'c' } })
+  const end = async () => {
+    await servers.stop()
+    await reader.forget()
+    await stranger.forget()
   }
-
-  static async of(stack: Stack): Promise<Ground> {
-    const [admin, demo] = [await Api.of(stack, 'admin'), await Api.of(stack, 'demo')]
-    const servers = await startEcho(stack, demo, { 8201: { name: 'a' }, 8202: { name: 'b' }, 8203: { name: 'c' } })
-    const { endpoints } = await stack.status()
-    const urls = { octavia: endpoints.load_balancer, neutron: endpoints.network, identity: endpoints.identity }
-    const [root, member] = [await logIn(stack, urls.identity, 'admin'), await logIn(stack, urls.identity, 'demo')]
-    const reader = await withRole(urls.identity, member, 'reader')
-    const stranger = await withRole(urls.identity, root, 'member')
-    const { body } = await demo.network<{ subnets: { id: string; network_id: string }[] }>(
-      ...(['GET', 'subnets?name=private-subnet'] as const),
-    )
-    const { id: subnet_id, network_id } = body.subnets[0]!
-    const tokens = { admin: root.token, demo: member.token, reader: reader.token, stranger: stranger.token, nobody: '' }
-    const projects = { admin: root.project_id, demo: member.project_id }
-    const parts = { stack, admin, demo, servers, urls, projects, tokens, subnet_id, network_id }
-    return new Ground(parts, [reader.forget, stranger.forget])
-  }
-
-  async end(): Promise<void> {
-    for (const forget of this.#credentials) await forget()
-    await this.servers.stop()
+  return {
+    ...{ stack, admin, servers, tokens: tokens as Record<Who, string>, subnet_id, network_id, end },
+    project_id: member.project_id,
+    urls: { octavia: endpoints.load_balancer, neutron: endpoints.network },
   }
 }
+export type Ground = Awaited<ReturnType<typeof groundOf>>
 
 export class Bed {
   readonly ground: Ground
@@ -77,7 +55,7 @@ export class Bed {
   constructor(ground: Ground, dialect: Dialect) {
     this.ground = ground
     this.dialect = dialect
-    this.ids = { providers: 'amphora', docs: 'begin.js', quotas: ground.projects.demo }
+    this.ids = { providers: 'amphora', docs: 'begin.js', quotas: ground.project_id }
   }
 
   /** What the objects of this run are called. */

@@ -132,7 +132,7 @@ export function changed(object: Fields, fields: Fields): Fields {
 
 /** Neutron showed the statuses of load balancers alone; in its dialect all objects have them. */
 function owned(bed: Bed): Fields {
-  const project_id = bed.ground.projects.demo
+  const project_id = bed.ground.project_id
   return {
     id: uuid,
     project_id,

@@ -52,7 +52,7 @@ function loadBalancer(dialect: Dialect): Declared {
       body: bed => ({
         ...{ name: bed.name, description: 'd', vip_subnet_id: bed.ground.subnet_id, flavor_id: bed.ids.flavors },
         ...(dialect === 'octavia' ? { availability_zone: bed.ids.availabilityzones, tags: ['table'] } : {}),
-        ...(dialect === 'octavia' ? { project_id: bed.ground.projects.demo } : { tenant_id: bed.ground.projects.demo }),
+        ...(dialect === 'octavia' ? { project_id: bed.ground.project_id } : { tenant_id: bed.ground.project_id }),
       }),
       effect: async (bed, body) => {
         bed.vip = (body.loadbalancer as { vip_address: string }).vip_address
