@@ -223,6 +223,15 @@ describe('who sees what', () => {
     }
   })
 
+  test('who may not make a child is refused by the child’s rule, not by that of what it belongs to', async () => {
+    const token = 'reader'
+    const member = { member: { address: '10.9.9.9', protocol_port: 80 } }
+    expect(await api.neutron('POST', `/pools/${pool}/members`, member, { token })).toMatchObject({
+      status: 403,
+      body: { NeutronError: { message: '(rule:create_member) is disallowed by policy' } },
+    })
+  })
+
   test('another service reads members, and not their pool', async () => {
     const token = 'service'
     expect((await listed('', token, `/pools/${pool}/members`)).members).toHaveLength(1)

@@ -49,7 +49,7 @@ export function allow(
   if (caller.may(ruleOf(ruled, actions[deed]), owner.project_id)) return
   if (caller.project_id !== owner.project_id && dialect === 'neutron')
     throw new Rejected('not_found', { resource: resource.title, id })
-  throw new Rejected('forbidden', { action: `${neutron_words[deed]}_${resource.singular}` })
+  throw new Rejected('forbidden', { action: `${neutron_words[deed]}_${ruled.singular}` })
 }
 
 /** Refuses who may not do what belongs to no project, as the rule says for the caller's own. */

@@ -18,14 +18,14 @@ const database = testDatabase()
 let stack: PocketStack
 let balancer: http.Server
 /** What reached the load balancing service. */
-const forwarded: { method: string; url: string; token: string; body: string }[] = []
+const forwarded: { method: string; url: string; host: string; token: string; body: string }[] = []
 
 beforeAll(async () => {
   balancer = http.createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
     const { method = '', url = '', headers } = request
-    forwarded.push({ method, url, token: String(headers['x-auth-token']), body })
+    forwarded.push({ method, url, host: String(headers.host), token: String(headers['x-auth-token']), body })
     response.setHeader('content-type', 'application/json')
     response.setHeader('x-of-the-service', 'kept')
     if (url.startsWith('/v2.0/service-providers'))
@@ -204,6 +204,8 @@ describe('neutron', () => {
     const answer = await stack.send('network', 'POST', '/v2.0/lbaas/loadbalancers?a=1&a=2', { headers, body })
     expect(answer.status).toBe(418)
     expect(answer.headers['x-of-the-service']).toBe('kept')
-    expect(forwarded.at(-1)).toMatchObject({ method: 'POST', url: '/v2.0/lbaas/loadbalancers?a=1&a=2', body })
+    // the links in lists are made from the Host, and are to lead to where the client asked
+    const { host } = new URL(stack.endpoints.network)
+    expect(forwarded.at(-1)).toMatchObject({ method: 'POST', url: '/v2.0/lbaas/loadbalancers?a=1&a=2', host, body })
   })
 })

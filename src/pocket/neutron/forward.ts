@@ -8,13 +8,13 @@ const hop_by_hop = new Set([
   'keep-alive',
   'transfer-encoding',
   'content-length',
-  'host',
   'upgrade',
   'te',
   'expect',
 ])
 
-/** Sends the request on as it came and passes the answer back as it came. */
+/** Sends the request on as it came, its Host too, from which the links in lists are made; and passes the answer back as it
+ *  came. */
 export async function forward(target: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const headers = Object.fromEntries(
     Object.entries(request.headers).filter(([name]) => !hop_by_hop.has(name)),
