@@ -80,10 +80,7 @@ function persistence({ session_persistence: kept }: DatagramPool, version: 4 | 6
   const mask = kept.persistence_granularity
   const own = mask !== null && isIP(mask) === version ? mask : null
   const granularity = version === 4 ? address(own ?? '255.255.255.255') : prefix(own)
-  return [
-    `persistence_timeout ${atLeastOne(kept.persistence_timeout)}`,
-    `persistence_granularity ${granularity}`,
-  ]
+  return [`persistence_timeout ${atLeastOne(kept.persistence_timeout)}`, `persistence_granularity ${granularity}`]
 }
 
 /** Of a mask that is none every address is a client of its own. */

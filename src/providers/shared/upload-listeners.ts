@@ -83,7 +83,6 @@ async function apply(
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
   const datagrams = listener.protocol === 'UDP'
-  if (datagrams && input.load_balancer.additional_vips) say('datagrams are taken at the first VIP alone')
   const upload = async () => {
     const { warning, etag } = await (datagrams
       ? agent.uploadDatagrams(listener.id, datagramText(input))
