@@ -106,8 +106,8 @@ export class DatagramListener {
     return this.#running === null ? 'ERROR' : 'ACTIVE'
   }
 
-  /** Another amphora should not have the VIP because of it: nftables needs no process that could die, and IPVS goes on
-   *  without the one that it has. */
+  /** Another amphora should not have the VIP because of it: nftables needs no process that could die, and a keepalived that
+   *  has died is back sooner than the VIP would have moved. */
   get duty(): null {
     return null
   }

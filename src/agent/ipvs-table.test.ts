@@ -11,12 +11,12 @@ Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn
 `
 /** 10.0.0.10:53 with .11 and .12, a TCP service on the same port, another listener, one by a mark, and IPv6. */
-const text = `${head}TCP  0A00000A:0035 wlc 
+const text = `${head}TCP  0A00000A:0035 wlc  
   -> 0A00000C:14B4      Masq    9      7          7         
-UDP  0A00000A:0035 wrr persistent 360 FFFFFFFF
+UDP  0A00000A:0035 wrr  persistent 90000 FFFFFFFF
   -> 0A00000C:14B4      Masq    0      0          4         
   -> 0A00000B:14B4      Masq    3      12         1         
-UDP  0A00000A:0036 sh 
+UDP  0A00000A:0036 sh  
   -> 0A00000D:14B4      Masq    1      0          0         
 UDP  [fd00:0000:0000:0000:0000:0000:0000:0010]:0035 lc 
   -> [fd00:0000:0000:0000:0000:0000:0000:0011]:14B4      Masq    1      2          0         
@@ -46,7 +46,10 @@ describe('the table', () => {
     expect(table[3]!.members).toEqual([{ place: 'fd00::11 5300', weight: 1, flows: 2 }])
   })
 
-  test.each([['', 'no module'], [head, 'nothing yet']])('%j is empty', empty => {
+  test.each([
+    ['', 'no module'],
+    [head, 'nothing yet'],
+  ])('%j is empty', empty => {
     expect(parseVirtualServers(empty)).toEqual([])
   })
 
@@ -65,7 +68,10 @@ describe('the table', () => {
 describe('members', () => {
   test('are in it, or do not answer', () => {
     expect(words([member(1), member(2), member(3)])).toEqual({ status: 'UP', words: ['UP', 'DRAIN', 'DOWN'] })
-    expect(words([member(1, { admin_state_up: false }), member(2)])).toEqual({ status: 'UP', words: ['MAINT', 'DRAIN'] })
+    expect(words([member(1, { admin_state_up: false }), member(2)])).toEqual({
+      status: 'UP',
+      words: ['MAINT', 'DRAIN'],
+    })
   })
 
   test('of both families are found at their VIPs', () => {
@@ -76,7 +82,10 @@ describe('members', () => {
   })
 
   test('that nobody asks are not judged', () => {
-    expect(words([member(1), member(3)], { health_monitor: null })).toEqual({ status: 'UP', words: ['no check', 'no check'] })
+    expect(words([member(1), member(3)], { health_monitor: null })).toEqual({
+      status: 'UP',
+      words: ['no check', 'no check'],
+    })
   })
 
   test('are not judged before keepalived has made the virtual server', () => {
@@ -84,7 +93,7 @@ describe('members', () => {
   })
 
   test('that are all gone leave the pool down', () => {
-    const bare = parseVirtualServers(`${head}UDP  0A00000A:0035 wrr \n`)
+    const bare = parseVirtualServers(`${head}UDP  0A00000A:0035 wrr  \n`)
     expect(words([member(1), member(2)], {}, bare)).toEqual({ status: 'DOWN', words: ['DOWN', 'DOWN'] })
     expect(words([member(1, { admin_state_up: false })], {}, [])).toEqual({ status: 'DOWN', words: ['MAINT'] })
     expect(words([], {}, [])).toEqual({ status: 'UP', words: [] })

@@ -16,8 +16,8 @@ import type { LookedAt } from './listener.ts'
 import { inside, NAMESPACE } from './namespace.ts'
 import { udpCheckScript, writeUdpCheck } from './udp-check.ts'
 
-/** Its files are in `lvs/` under the names that the described agent gives them. When keepalived is killed the kernel may
- *  serve on; the next one takes over what it finds. */
+/** Its files are in `lvs/` under the names that the described agent gives them. When keepalived is killed its child takes the
+ *  members away before it ends itself; the next one, which is started at once, brings them back. */
 export class VirtualServers implements DatagramDriver {
   readonly #options: VirtualServersOptions
   readonly #daemon: Daemon
@@ -134,7 +134,7 @@ export class VirtualServers implements DatagramDriver {
       await until(lost, LOOK_MS)
       served = isServed(document, (await this.#table()) ?? [])
     }
-    if (!served) throw new Error(this.#daemon.said(from) || 'keepalived makes no virtual server')
+    if (!served) throw new Error(complaintIn(this.#daemon.said(from)) ?? 'keepalived makes no virtual server')
   }
 
   /** As the kernel shows it to who lives in the namespace; null while keepalived does not run. */
@@ -178,6 +178,12 @@ export type VirtualServersOptions = DriverOptions & {
   ipvs: Pick<Ipvs, 'reloads'>
   /** The command line of the agent itself, for the check. */
   agent: string[]
+}
+
+/** The line that says what went wrong, without its date. */
+function complaintIn(said: string): string | null {
+  const line = said.split('\n').find(each => /IPVS:|[Cc]an't|[Ee]rror/.test(each))
+  return line === undefined ? null : line.replace(/^\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}: /, '')
 }
 
 const SERVE_MS = 3_000
