@@ -31,8 +31,8 @@ export async function checkByDatagram([address, port]: string[]): Promise<number
 
 export const UDP_CHECK_MODE = 'udp-check'
 
-/** Less than the second that keepalived grants at least. */
-const PATIENCE_MS = 700
+/** Half of what keepalived grants at least, to leave time for the start of the program. */
+const PATIENCE_MS = 500
 
 /** The same for perl: who answers, or takes it in silence, is well, unless nobody listens there (ICMP port unreachable) or
  *  the neighbour does not even tell its MAC. */

@@ -104,15 +104,16 @@ export class VirtualServers implements DatagramDriver {
     this.#daemon.letGo()
   }
 
-  /** Members that stay keep their flows: keepalived compares what it reads with what it had. */
+  /** Members that stay keep their flows: keepalived compares what it reads with what it had. Where no VIP and port of it
+   *  stays it would leave the former virtual servers in the kernel, without members (measured with 2.2.7). */
   async #serve(document: DatagramListener): Promise<void> {
     const [former, wanted] = [await readIfThere(this.#file('conf')), this.#textOf(document)]
     await writeWhole(this.#file('conf'), wanted, 0o644)
     const { pid } = this.#daemon
     const from = this.#daemon.listen()
     if (pid !== null && former !== wanted) {
-      const both = [former ?? '', wanted].every(text => text.includes('virtual_server'))
-      if (both && (await this.#options.ipvs.reloads())) process.kill(pid, 'SIGHUP')
+      const stay = placesIn(former ?? '').some(each => placesIn(wanted).includes(each))
+      if (stay && (await this.#options.ipvs.reloads())) process.kill(pid, 'SIGHUP')
       else await this.#daemon.stop()
     }
     if (this.#daemon.pid === null) await this.#start()
@@ -178,6 +179,11 @@ export type VirtualServersOptions = DriverOptions & {
   ipvs: Pick<Ipvs, 'reloads'>
   /** The command line of the agent itself, for the check. */
   agent: string[]
+}
+
+/** The VIPs with their ports. */
+function placesIn(conf: string): string[] {
+  return conf.match(/^ {4}[0-9a-f.:]+ \d+$/gm) ?? []
 }
 
 /** The line that says what went wrong, without its date. */
