@@ -10,9 +10,11 @@ import { serveMetrics } from './metrics.ts'
 import type { Plugs } from './plug.ts'
 import { PROBE_MODE, probeMembers } from './probe.ts'
 import { makeServer, renewCertificate } from './server.ts'
+import { checkByDatagram, UDP_CHECK_MODE } from './udp-check.ts'
 import { CHECK_MODE, checkSockets } from './vrrp-scripts.ts'
 
 if (process.argv[2] === CHECK_MODE) process.exitCode = await checkSockets(process.argv.slice(3))
+else if (process.argv[2] === UDP_CHECK_MODE) process.exitCode = await checkByDatagram(process.argv.slice(3))
 else if (process.argv[2] === PROBE_MODE) await probeMembers()
 else await main()
 

@@ -11,12 +11,14 @@ export type Seen = { id: string; seq: number; listeners: SeenListener[]; own: Om
 
 export type SeenListener = {
   id: string
-  /** Null when its haproxy does not answer. */
-  answer: { status: string; sessions: number; pools: Record<string, ReportedPool> } | null
+  answer: Answered
   /** All that was ever counted, and what of it was told in the last beat. */
   totals: Counters
   told: Counters
 }
+
+/** What a listener answers; null when what serves it does not. */
+export type Answered = { status: string; sessions: number; pools: Record<string, ReportedPool> } | null
 
 /** What was found of one unit: its listeners, and how it does. */
 export type LookedAt = {

@@ -29,7 +29,7 @@ export type Check = { ask: () => Promise<boolean>; end: () => void }
 /** No answer is a good answer: the member has taken it. What says otherwise is the member's machine (nobody listens there),
  *  heard by the socket that is kept for it, late words too: they answer the next question. The kernel does not tell this
  *  kind of socket that there is no such machine; its table of neighbours does (IPv4, on a network of ours). */
-class DatagramCheck implements Check {
+export class DatagramCheck implements Check {
   readonly #place: { address: string; port: number }
   readonly #timeout_ms: number
   #socket: dgram.Socket | null = null

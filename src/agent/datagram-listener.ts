@@ -1,54 +1,66 @@
-/** One UDP listener of this amphora: its files, its rules in the kernel, and which of its members are up. */
-import { randomBytes } from 'node:crypto'
+/** One UDP listener of this amphora: its files, how it comes into force, and what is told of it. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import type { ReportedPool } from '../amphora/heartbeat.ts'
-import { type DatagramListener as Document, readDatagramListener } from '../amphora/nftables/datagram-listener.ts'
-import { keeping, type Ruleset, rulesetOf, tableOf } from '../amphora/nftables/ruleset.ts'
-import { fingerprintOf, scriptsOf } from '../amphora/nftables/script.ts'
+import {
+  type DatagramListener as Document,
+  readDatagramListener,
+  vipsOf,
+} from '../amphora/nftables/datagram-listener.ts'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
-import type { LookedAt } from './beat.ts'
+import type { Answered, LookedAt } from './beat.ts'
+import { type DatagramDriver, type Kept, keepNothing, readKept } from './datagram-driver.ts'
 import type { DatagramKernel } from './datagram-kernel.ts'
+import { DatagramRules } from './datagram-rules.ts'
 import { readIfThere, writeWhole } from './files.ts'
+import type { Ipvs } from './ipvs.ts'
 import type { Log } from './log.ts'
-import { MemberHealth } from './member-health.ts'
 import type { Prober } from './prober.ts'
+import { RulesInForce } from './rules-in-force.ts'
 import { folded } from './statistics.ts'
 import type { Totals } from './totals.ts'
 import { Turn } from './turn.ts'
+import { VirtualServers } from './virtual-servers.ts'
 
 /** The file by which a listener is known to be one of these. */
 export const DATAGRAM_FILE = 'udp_listener.json'
 
 /** Its folder holds `udp_listener.json` (what was uploaded last), `running.json` (the one in force, and who is down),
- *  `rulesets.json` (the rules in force and those that were to follow) and `enabled` (it is to run after a reboot). */
+ *  `rulesets.json` (the rules in force and those that were to follow) and `enabled` (it is to run after a reboot). How it is
+ *  in force is decided anew with every document and with every start of the agent. */
 export class DatagramListener {
   readonly id: string
   readonly #options: DatagramListenerOptions
   readonly #folder: string
   readonly #turn = new Turn()
+  readonly #rules: RulesInForce
+  readonly #nftables: DatagramRules
+  readonly #virtual_servers: VirtualServers
   #enabled = false
-  /** What is in force. */
-  #running: { document: Document; ruleset: Ruleset; digest: string } | null = null
-  readonly #health = new MemberHealth()
+  #running: { document: Document; digest: string; driver: DatagramDriver; warnings: string[] } | null = null
   #last: Answered = null
 
   constructor(id: string, options: DatagramListenerOptions) {
     this.id = id
     this.#options = options
     this.#folder = path.join(options.base_path, id)
+    const own = { ...options, id, folder: this.#folder, turn: this.#turn }
+    this.#rules = new RulesInForce(own)
+    const ipvs = options.ipvs ?? { reloads: async () => false }
+    this.#nftables = new DatagramRules({ ...own, rules: this.#rules })
+    this.#virtual_servers = new VirtualServers({ ...own, rules: this.#rules, ipvs })
   }
 
-  /** Checks the document, with nft too, and keeps it; what runs stays as it is. */
+  /** Checks the document, with the programs that will read it too, and keeps it; what runs stays as it is. */
   upload(body: Buffer): Promise<Answer> {
     return this.#turn.take(async () => {
       try {
         const document = readDatagramListener(body.toString('utf8'))
         if (document.id !== this.id) throw new RangeError(`it is the document of ${document.id}`)
-        await this.#options.kernel.check(scriptsOf(rulesetOf(document, new Set()), null, '0'))
+        const { driver, warnings } = await this.#choose(document)
+        if (driver === this.#nftables) await driver.check(document)
         await writeWhole(this.#file(DATAGRAM_FILE), body)
-        const headers = { ETag: etagOf(body), ...warningHeader(warningsOf(document)) }
+        const headers = { ETag: etagOf(body), ...warningHeader(warnings) }
         return { status: 200, body: { message: 'OK' }, headers }
       } catch (error) {
         throw new Refusal(400, { message: 'Invalid request', details: (error as Error).message })
@@ -94,7 +106,8 @@ export class DatagramListener {
     return this.#running === null ? 'ERROR' : 'ACTIVE'
   }
 
-  /** No process of its own can die. */
+  /** Another amphora should not have the VIP because of it: nftables needs no process that could die, and a keepalived that
+   *  has died is back sooner than the VIP would have moved. */
   get duty(): null {
     return null
   }
@@ -105,7 +118,8 @@ export class DatagramListener {
     const late = new Promise<Answered>(resolve => {
       setTimeout(() => resolve(this.#last), limit_ms).unref()
     })
-    const looking = this.#look().catch(() => null)
+    const running = this.#running
+    const looking = running === null ? Promise.resolve(null) : running.driver.look(running.document).catch(() => null)
     void looking.then(answer => {
       this.#last = answer
     })
@@ -126,11 +140,13 @@ export class DatagramListener {
   /** With the states of its pool when it runs. */
   async details(): Promise<ListenerDetails> {
     const entry = this.#entry
-    const pools = Object.entries(this.#pools()).map(([uuid, { status, members }]): PoolStatus => {
+    if (this.#running === null || entry.status !== 'ACTIVE') return entry
+    const { driver, document } = this.#running
+    const pools = Object.entries(await driver.pools(document)).map(([uuid, { status, members }]): PoolStatus => {
       const each = Object.entries(members).map(([id, word]) => [id, folded(word)])
       return { uuid, status, members: Object.fromEntries(each) }
     })
-    return entry.status === 'ACTIVE' ? { ...entry, pools } : entry
+    return { ...entry, pools }
   }
 
   /** After a start of the agent: what is in force stays in force, as far as it is what is wanted. */
@@ -138,158 +154,91 @@ export class DatagramListener {
     return this.#turn.take(async () => {
       this.#enabled = (await readIfThere(this.#file('enabled'))) !== null
       if (!this.#enabled) return
-      const kept = await this.#kept()
-      const text = kept?.text ?? (await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8'))
-      const document = readDatagramListener(text)
-      this.#health.recall(document, kept?.down ?? [])
-      await this.#bring(document, text, await this.#inForce(document))
-      this.#watch(document)
+      const uploaded = async () => ({ text: await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8'), down: [] })
+      const kept = (await readKept(this.#folder)) ?? (await uploaded())
+      await this.#rules.recall()
+      await this.#bring(kept, (driver, document) => driver.resume(document, kept))
     })
   }
 
   /** The agent ends; the kernel goes on. */
-  letGo(): void {}
+  letGo(): void {
+    this.#running?.driver.letGo()
+  }
 
   /** Brings what was uploaded last into force. */
   async #apply(action: 'start' | 'reload'): Promise<Answer> {
     try {
       const text = await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8')
-      const document = readDatagramListener(text)
       await writeWhole(this.#file('enabled'), '')
       this.#enabled = true
       const running = this.#running
       const applied: Applied = running === null ? 'start' : running.digest === md5Of(text) ? 'none' : 'runtime'
-      if (applied !== 'none') {
-        this.#health.keepFor(document)
-        await this.#bring(document, text, running?.ruleset ?? null)
-        this.#watch(document)
-      }
+      if (applied !== 'none') await this.#bring({ text, down: [] }, (driver, document) => driver.bring(document, text))
       this.#options.count(applied)
       return {
         status: 202,
         body: { message: 'OK', details: `keepalivedlvs listener ${this.id} ${action}ed` },
-        headers: { 'X-Ottavia-Applied': applied, ...warningHeader(warningsOf(document)) },
+        headers: { 'X-Ottavia-Applied': applied, ...warningHeader(this.#running?.warnings ?? []) },
       }
     } catch (error) {
       throw new Refusal(500, { message: `Error ${action}ing keepalivedlvs`, details: (error as Error).message })
     }
   }
 
-  /** On disk first: what is cut off here is completed after the agent's next start. */
-  async #bring(document: Document, text: string, inForce: Ruleset | null): Promise<void> {
-    const { kernel, log } = this.#options
-    const down = new Set(this.#health.down)
-    const wanted = rulesetOf(document, down)
-    await writeWhole(this.#file('rulesets.json'), JSON.stringify([inForce, wanted]))
-    await writeWhole(this.#file('running.json'), JSON.stringify({ text, down: [...down] }))
-    const born = randomBytes(6).toString('hex')
-    // counters begin anew with the table
-    if (inForce === null) await this.#count().catch(() => {})
-    try {
-      await kernel.apply(scriptsOf(wanted, inForce, born), wanted.family, inForce === null)
-    } catch (error) {
-      if (inForce === null) throw error
-      log('the rules are made anew', { listener: this.id, error: String(error) })
-      await this.#count().catch(() => {})
-      await kernel.apply(scriptsOf(wanted, null, born), wanted.family, true)
+  /** By the driver that is chosen; what the other one had goes. Virtual servers that do not come are no reason to fail. */
+  async #bring({ text }: Kept, how: (driver: DatagramDriver, document: Document) => Promise<void>): Promise<void> {
+    const document = readDatagramListener(text)
+    const choice = await this.#choose(document)
+    const digest = md5Of(text)
+    if (choice.driver === this.#virtual_servers) {
+      await this.#nftables.leave()
+      try {
+        await how(this.#virtual_servers, document)
+        this.#running = { document, digest, ...choice }
+        return
+      } catch (error) {
+        Object.assign(choice, this.#instead(document, (error as Error).message))
+      }
     }
-    this.#running = { document, ruleset: wanted, digest: md5Of(text) }
-    // after the rules: whoever is sent on must not find the same member again
-    await kernel.forget(document, keeping(document, down))
+    await this.#virtual_servers.leave()
+    await how(this.#nftables, document)
+    this.#running = { document, digest, ...choice }
+  }
+
+  /** What the operator wants, where this machine can; the document is checked for that. */
+  async #choose(document: Document): Promise<{ driver: DatagramDriver; warnings: string[] }> {
+    const { ipvs } = this.#options
+    const driver = this.#virtual_servers
+    if (ipvs === null) return { driver: this.#nftables, warnings: this.#nftables.shortcomings(document) }
+    const lacking = await ipvs.lacking().catch(error => (error as Error).message)
+    if (lacking !== null) return this.#instead(document, lacking)
+    const refused = await driver.check(document).then(
+      () => null,
+      error => (error as Error).message,
+    )
+    return refused === null ? { driver, warnings: driver.shortcomings(document) } : this.#instead(document, refused)
+  }
+
+  #instead(document: Document, why: string): { driver: DatagramDriver; warnings: string[] } {
+    this.#options.log('nftables serves instead of keepalived', { listener: this.id, why })
+    const words = `keepalived_lvs: ${why.replaceAll(/\s+/g, ' ').slice(0, 300)}; nftables serves instead`
+    return { driver: this.#nftables, warnings: [words, ...this.#nftables.shortcomings(document)] }
   }
 
   async #stop(): Promise<void> {
     await fs.rm(this.#file('enabled'), { force: true })
     this.#enabled = false
-    this.#options.prober.watch(this.id, [], () => {})
-    const text = (await this.#kept())?.text
+    await this.#nftables.leave()
+    await this.#virtual_servers.leave()
+    const text = (await readKept(this.#folder))?.text
     const document = this.#running?.document ?? (text === undefined ? null : readDatagramListener(text))
     if (document !== null) {
-      await this.#count().catch(() => {})
-      const { kernel } = this.#options
-      await kernel.remove(rulesetOf(document, new Set()))
-      await kernel.forget(document, [])
+      await this.#rules.withdraw()
+      for (const vip_address of vipsOf(document)) await this.#options.kernel.forget({ ...document, vip_address }, [])
     }
     this.#running = null
-    this.#health.clear()
-    await fs.rm(this.#file('running.json'), { force: true })
-  }
-
-  async #kept(): Promise<{ text: string; down: string[] } | null> {
-    const json = await readIfThere(this.#file('running.json'))
-    return json === null ? null : (JSON.parse(json) as { text: string; down: string[] })
-  }
-
-  /** Of the two that were kept the one that the kernel names; null when it has neither. */
-  async #inForce(document: Document): Promise<Ruleset | null> {
-    const counted = await this.#options.kernel.counted().catch(() => new Map<string, { force: string }>())
-    const force = counted.get(tableOf(document.id))?.force
-    const kept = JSON.parse((await readIfThere(this.#file('rulesets.json'))) ?? '[]') as (Ruleset | null)[]
-    return kept.find(each => each !== null && fingerprintOf(each) === force) ?? null
-  }
-
-  async #look(): Promise<Answered> {
-    const running = this.#running
-    const there = await this.#count()
-    if (running === null || !there) {
-      // somebody has flushed the rules
-      if (running !== null && running === this.#running) this.#mend().catch(error => this.#complain(error))
-      return null
-    }
-    const { document } = running
-    const sessions = await this.#options.kernel.sessions(document)
-    const full = document.connection_limit > 0 && sessions >= document.connection_limit
-    return { status: full ? 'FULL' : 'OPEN', sessions, pools: this.#pools() }
-  }
-
-  #mend(): Promise<void> {
-    return this.#turn.take(async () => {
-      if (this.#running === null) return
-      const text = await this.#kept()
-      if (text !== null)
-        await this.#bring(this.#running.document, text.text, await this.#inForce(this.#running.document))
-    })
-  }
-
-  /** Whether the table is there. */
-  async #count(): Promise<boolean> {
-    const { kernel, totals } = this.#options
-    const counted = (await kernel.counted()).get(tableOf(this.id))
-    if (counted === undefined) return false
-    const { born, received: rx, sent: tx, flows: totconns } = counted
-    totals.note(this.id, born, { rx, tx, totconns, ereq: 0 })
-    totals.settle(this.id, worker => worker !== born)
-    return true
-  }
-
-  #pools(): Record<string, ReportedPool> {
-    return this.#running === null ? {} : this.#health.poolsOf(this.#running.document)
-  }
-
-  #watch(document: Document): void {
-    const health = this.#health
-    this.#options.prober.watch(this.id, health.ordersFor(document), (member_id, word, meant) => {
-      if (health.agrees(member_id, word)) health.note(member_id, word)
-      else this.#turn.take(() => this.#follow(member_id, word, meant)).catch(error => this.#complain(error))
-    })
-  }
-
-  /** While it waited for its turn the member may have come to be asked otherwise, or to answer otherwise. */
-  async #follow(member_id: string, word: string, meant: () => boolean): Promise<void> {
-    if (!meant()) return
-    const [running, kept] = [this.#running, await this.#kept()]
-    if (running === null || kept === null || !this.#health.expects(member_id)) return
-    this.#options.log('a member changes', { listener: this.id, member: member_id, word })
-    this.#health.turn(member_id, word)
-    try {
-      await this.#bring(running.document, kept.text, running.ruleset)
-    } finally {
-      this.#health.note(member_id, word)
-    }
-  }
-
-  #complain(error: unknown): void {
-    this.#options.log('the rules of a listener could not be mended', { listener: this.id, error: String(error) })
+    await keepNothing(this.#folder)
   }
 
   #file(name: string): string {
@@ -297,28 +246,16 @@ export class DatagramListener {
   }
 }
 
-type Answered = LookedAt['listeners'][number]['answer']
-
 export type DatagramListenerOptions = {
   base_path: string
   kernel: DatagramKernel
   prober: Prober
+  /** Null where the operator does not want virtual servers. */
+  ipvs: Pick<Ipvs, 'lacking' | 'reloads'> | null
+  /** The command line of the agent itself. */
+  agent: string[]
   log: Log
   /** Counts how configurations got into force. */
   count: (applied: Applied) => void
   totals: Totals
-}
-
-/** What this machine cannot give, in plain words. */
-function warningsOf({ vip_address, default_pool }: Document): string[] {
-  if (default_pool === null) return []
-  const others = default_pool.members.filter(each => each.address.includes(':') !== vip_address.includes(':'))
-  return [
-    ...(default_pool.lb_algorithm === 'LEAST_CONNECTIONS'
-      ? ['LEAST_CONNECTIONS: nftables cannot compare members, so they take turns by their weights']
-      : []),
-    ...(others.length > 0
-      ? [`members of another IP version than the VIP get nothing: ${others.map(each => each.address).join(', ')}`]
-      : []),
-  ]
 }

@@ -10,6 +10,7 @@ import { DatagramKernel } from './datagram-kernel.ts'
 import { writeWhole } from './files.ts'
 import { thisMachine } from './fit.ts'
 import { HeartbeatSender } from './heartbeat-sender.ts'
+import { Ipvs } from './ipvs.ts'
 import { Listeners } from './listeners.ts'
 import type { Log } from './log.ts'
 import { MachineReport } from './machine-report.ts'
@@ -63,6 +64,8 @@ export async function makeAgent(
     totals,
     kernel: new DatagramKernel(),
     prober,
+    ipvs: settings.amphora_udp_driver === 'keepalived_lvs' ? new Ipvs() : null,
+    agent: own,
     count: how => {
       applied[how]++
     },

@@ -24,7 +24,8 @@ export class DatagramWorld {
   #controller!: Datagrams
 
   async open(): Promise<void> {
-    this.sandbox.boot = { controller_ip_port_list: ['127.0.0.1:5555'], heartbeat_interval: 0.2, heartbeat_key: key }
+    const heartbeats = { controller_ip_port_list: ['127.0.0.1:5555'], heartbeat_interval: 0.2, heartbeat_key: key }
+    this.sandbox.boot = { ...this.sandbox.boot, ...heartbeats }
     this.client = await this.sandbox.begin(async () => {
       this.#controller = new Datagrams(this.sandbox, null)
       await this.#controller.hear(5555)

@@ -32,6 +32,7 @@ export class Sandbox {
   agent: ChildProcess | null = null
   /** What it boots with, beyond its name and port. */
   boot: Omit<Parameters<typeof bootConfig>[0], 'amphora_id' | 'bind_port'> = {}
+  own_users = true // false: as root of the machine itself, the only one to whom a kernel gives IPVS
   #world: ChildProcess | null = null
   #relay: net.Server | null = null
   #authorities: { amphorae: Credentials; controllers: Credentials } | null = null
@@ -65,7 +66,7 @@ export class Sandbox {
     fs.writeFileSync(path.join(this.folder, 'load.mjs'), load)
     const bundler = path.resolve(import.meta.dirname, '../../scripts/bundle-agent.mjs')
     await succeed([process.execPath, bundler, path.join(this.folder, 'agent.mjs')])
-    const user = this.#beside === null ? ['--user', '--map-root-user'] : []
+    const user = this.#beside === null && this.own_users ? ['--user', '--map-root-user'] : []
     const unshare = ['unshare', ...user, '--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child']
     const lan = this.#beside === null ? 'own' : 'shared'
     const first = [...unshare, 'sh', path.join(this.folder, 'first.sh'), this.folder, process.execPath, lan]
@@ -76,8 +77,7 @@ export class Sandbox {
       if (this.#world?.exitCode != null) throw new Error('the sandbox ended at once')
       return fs.existsSync(path.join(this.folder, 'relay'))
     }, 'the sandbox')
-    const children = fs.readFileSync(`/proc/${this.#world.pid}/task/${this.#world.pid}/children`, 'utf8')
-    this.first_pid = Number(children.trim())
+    this.first_pid = Number(fs.readFileSync(`/proc/${this.#world.pid}/task/${this.#world.pid}/children`, 'utf8'))
   }
 
   async close(): Promise<void> {
@@ -98,7 +98,7 @@ export class Sandbox {
 
   /** A command line that runs inside. */
   inside(argv: string[], namespaces = ['-U', '--preserve-credentials', '-m', '-n', '-p', '-i']): string[] {
-    return ['nsenter', '-t', String(this.first_pid), ...namespaces, ...argv]
+    return ['nsenter', '-t', String(this.first_pid), ...namespaces.slice(this.own_users ? 0 : 2), ...argv]
   }
 
   exec(argv: string[]): Promise<string> {

@@ -43,3 +43,13 @@ test('missing options take the defaults of the field, and nonsense is refused', 
     'bind_port',
   )
 })
+
+test('who forwards datagrams is told to the agent, and nobody else is let in', () => {
+  const driver = (amphora_udp_driver?: 'nftables' | 'keepalived_lvs') =>
+    agentSettings(parseAgentConfig(bootConfig({ amphora_id: 'a', bind_port: 9876, amphora_udp_driver })))
+      .amphora_udp_driver
+  expect([driver(), driver('nftables'), driver('keepalived_lvs')]).toEqual(['nftables', 'nftables', 'keepalived_lvs'])
+  expect(() => agentSettings({ amphora_agent: { amphora_id: 'a', amphora_udp_driver: 'nginx' } })).toThrow(
+    'amphora_agent.amphora_udp_driver is nginx; it must be nftables or keepalived_lvs',
+  )
+})

@@ -58,9 +58,14 @@ export type AgentSettings = {
   /** Empty: none are sent. */
   heartbeat_key: string
   heartbeat_form: '0.5' | '1.0'
+  amphora_udp_driver: UdpDriver
   /** Only on a network host, which has one for each load balancer; an amphora has the one. */
   namespace?: string
 }
+
+/** How datagrams are to be forwarded: by nftables alone, or by keepalived's virtual servers where the kernel has them. */
+export type UdpDriver = (typeof udp_drivers)[number]
+export const udp_drivers = ['nftables', 'keepalived_lvs'] as const
 
 /** Throws when a value cannot be used. */
 export function agentSettings(config: AgentConfig): AgentSettings {
@@ -79,6 +84,10 @@ export function agentSettings(config: AgentConfig): AgentSettings {
   if (heartbeat_form !== '0.5' && heartbeat_form !== '1.0') {
     throw new RangeError(`health_manager.heartbeat_form is ${heartbeat_form}; it must be 0.5 or 1.0`)
   }
+  const wanted = agent.amphora_udp_driver ?? 'nftables'
+  const amphora_udp_driver = udp_drivers.find(each => each === wanted)
+  if (amphora_udp_driver === undefined)
+    throw new RangeError(`amphora_agent.amphora_udp_driver is ${wanted}; it must be ${udp_drivers.join(' or ')}`)
   if (!agent.amphora_id) throw new RangeError('amphora_agent.amphora_id is missing')
   return {
     amphora_id: agent.amphora_id,
@@ -93,6 +102,7 @@ export function agentSettings(config: AgentConfig): AgentSettings {
     heartbeat_interval_s,
     heartbeat_key: health.heartbeat_key ?? '',
     heartbeat_form,
+    amphora_udp_driver,
   }
 }
 
@@ -119,6 +129,8 @@ export function bootConfig(amphora: {
   heartbeat_key?: string
   /** Ours; left out, it is the agent's own (1.0). */
   heartbeat_form?: '0.5' | '1.0'
+  /** Left out, it is the agent's own (nftables). */
+  amphora_udp_driver?: UdpDriver
 }): string {
   const heartbeat = {
     controller_ip_port_list: (amphora.controller_ip_port_list ?? []).join(', '),
@@ -144,6 +156,7 @@ export function bootConfig(amphora: {
       agent_server_cert: '/etc/octavia/certs/server.pem',
       agent_server_network_dir: '/etc/netns/amphora-haproxy/network/interfaces.d/',
       amphora_id: amphora.amphora_id,
+      ...(amphora.amphora_udp_driver === undefined ? {} : { amphora_udp_driver: amphora.amphora_udp_driver }),
     },
   })
 }

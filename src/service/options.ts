@@ -112,6 +112,13 @@ export const declarations = {
     rest_request_conn_timeout: number(10, 1, 600, 'Seconds to connect to an agent.'),
     rest_request_read_timeout: number(60, 1, 3600, 'Seconds for an agent to answer.'),
   },
+  amphora_agent: {
+    amphora_udp_driver: choice(
+      ['nftables', 'keepalived_lvs'],
+      'nftables',
+      'Who forwards datagrams in new amphorae; keepalived_lvs where their kernel has IPVS, and nftables elsewhere.',
+    ),
+  },
   haproxy: {
     network_hosts: text(
       '',

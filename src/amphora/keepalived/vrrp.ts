@@ -1,5 +1,6 @@
 /** keepalived.conf of one amphora of a pair, as a pure function: who holds the VIP, and when it is to let go. */
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
+import { address, type Block, expected, name, path, whole, written } from './language.ts'
 
 /** The text. Throws RangeError for a value that is no address, so that nothing can end a word or a block.
  *  VRRPv3, because version 2 knows whole seconds only; no `state`, because `state MASTER` clears `nopreempt`; adverts by
@@ -20,7 +21,7 @@ export function renderKeepalived(input: KeepalivedInput): string {
     ['track_file haproxy_down', `file ${down_file}`, 'weight -254'],
     instance(input),
   ]
-  return sections.map(section => `${written(section, '')}\n`).join('\n')
+  return sections.map(section => `${written(section)}\n`).join('\n')
 }
 
 export type KeepalivedInput = {
@@ -54,14 +55,6 @@ export type VipInput = {
 }
 
 const described = { interval_s: 5, fall: 2, rise: 2, garp_refresh_s: 5, garp_repeat: 2 }
-
-/** A head with the lines and blocks in its braces. */
-type Block = [head: string, ...lines: (string | Block)[]]
-
-function written([head, ...lines]: Block, indent: string): string {
-  const inner = lines.map(line => (typeof line === 'string' ? `${indent}    ${line}` : written(line, `${indent}    `)))
-  return [`${indent}${head} {`, ...inner, `${indent}}`].join('\n')
-}
 
 function instance(input: KeepalivedInput): Block {
   const { garp_refresh_s, garp_repeat } = { ...described, ...input }
@@ -124,10 +117,6 @@ function host(value: string): string {
   return `${address(value)}/${isIPv6(value) ? 128 : 32}`
 }
 
-function address(value: string): string {
-  return expected(isIP(value) !== 0 && !value.includes('%'), value, 'an address')
-}
-
 function cidr(value: string): string {
   const [network = '', length = '', ...more] = value.split('/')
   const fits = /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(network) ? 128 : 32)
@@ -135,25 +124,8 @@ function cidr(value: string): string {
   return expected(fits && more.length === 0, value, 'a network')
 }
 
-function name(value: string): string {
-  return expected(/^[A-Za-z0-9_.-]{1,64}$/.test(value), value, 'a name')
-}
-
-function path(value: string): string {
-  return expected(/^(\/[A-Za-z0-9_.-]+)+$/.test(value), value, 'a path')
-}
-
-function whole(value: number): string {
-  return expected(Number.isInteger(value) && value >= 0, String(value), 'a whole number')
-}
-
 /** VRRPv3 counts centiseconds, in 12 bits. */
 function seconds(value: number): string {
   const centiseconds = Math.round(value * 100)
   return expected(centiseconds >= 1 && centiseconds <= 4_095, String(centiseconds / 100), 'an interval of adverts')
-}
-
-function expected(fits: boolean, text: string, what: string): string {
-  if (!fits) throw new RangeError(`${JSON.stringify(text)} is not ${what}`)
-  return text
 }

@@ -14,6 +14,8 @@ export function datagramText({ load_balancer, listener, default_pool }: Listener
     id: listener.id,
     admin_state_up: enabled,
     vip_address: load_balancer.vip_address,
+    // not where there is none: what older agents run is still what is meant
+    ...(load_balancer.additional_vips?.length ? { additional_vips: load_balancer.additional_vips.toSorted() } : {}),
     protocol: 'UDP',
     protocol_port: listener.protocol_port,
     connection_limit: listener.connection_limit ?? -1,
@@ -35,6 +37,7 @@ export type DatagramListener = {
   id: string
   admin_state_up: boolean
   vip_address: string
+  additional_vips?: string[]
   protocol: 'UDP'
   protocol_port: number
   connection_limit: number
@@ -78,12 +81,20 @@ export function readDatagramListener(text: string): DatagramListener {
     id: named(top.id, 'id'),
     admin_state_up: yesOrNo(top.admin_state_up, 'admin_state_up'),
     vip_address: address(top.vip_address, 'vip_address'),
+    ...(top.additional_vips === undefined
+      ? {}
+      : { additional_vips: list(top.additional_vips, 'additional_vips').map(each => address(each, 'a VIP')) }),
     protocol: 'UDP',
     protocol_port: port(top.protocol_port, 'protocol_port'),
     connection_limit: whole(top.connection_limit, 'connection_limit', -1, 2 ** 31),
     allowed_cidrs: list(top.allowed_cidrs, 'allowed_cidrs').map(each => cidr(each)),
     default_pool: top.default_pool === null ? null : poolIn(record(top.default_pool, 'default_pool')),
   }
+}
+
+/** The load balancer's own first. */
+export function vipsOf({ vip_address, additional_vips = [] }: DatagramListener): string[] {
+  return [vip_address, ...additional_vips]
 }
 
 /** Default: the figures of the described system. */

@@ -57,7 +57,8 @@ export function rulesetOf(listener: DatagramListener, down: ReadonlySet<string>)
 }
 
 export type Ruleset = {
-  family: 'ip' | 'ip6'
+  /** Of a listener of one family, or (inet) of any. */
+  family: 'ip' | 'ip6' | 'inet'
   table: string
   counters: string[]
   /** The map from client to the mark of its member. */
@@ -169,11 +170,11 @@ function sameFamily(value: string, family: Ruleset['family']): boolean {
   return isIPv6(value) === (family === 'ip6')
 }
 
-function address(value: string): string {
+export function address(value: string): string {
   return expected(isIP(value) !== 0 && !value.includes('%'), value, 'an address')
 }
 
-function network(value: string): string {
+export function network(value: string): string {
   const [where = '', length = '', ...more] = value.split('/')
   const fits = /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(where) ? 128 : 32)
   address(where)
@@ -184,7 +185,7 @@ function name(value: string): string {
   return expected(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(value), value, 'an id')
 }
 
-function whole(value: number): number {
+export function whole(value: number): number {
   expected(Number.isSafeInteger(value) && value >= 0, String(value), 'a whole number')
   return value
 }

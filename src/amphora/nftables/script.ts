@@ -37,7 +37,8 @@ export function removal({ family, table }: Pick<Ruleset, 'family' | 'table'>): s
 }
 
 /** What the machine needs beside listeners' own tables: it forwards datagrams of listeners and nothing else, and does not
- *  keep account of haproxy's connections. */
+ *  keep account of haproxy's connections. What belongs to a flow was let in with the flow's first datagram, by `dnat` or,
+ *  before anything is forwarded, by IPVS. */
 export const GROUND_TABLE = 'datagrams'
 export const ground = [
   `add table inet ${GROUND_TABLE}`,
@@ -48,6 +49,7 @@ export const ground = [
   `add rule inet ${GROUND_TABLE} untracked_in meta l4proto tcp notrack`,
   `add rule inet ${GROUND_TABLE} untracked_out meta l4proto tcp notrack`,
   `add rule inet ${GROUND_TABLE} forwarded ct status dnat accept`,
+  `add rule inet ${GROUND_TABLE} forwarded ct state established,related accept`,
 ]
   .map(line => `${line}\n`)
   .join('')

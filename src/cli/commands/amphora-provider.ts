@@ -137,6 +137,7 @@ function agentConfig(options: Options, amphora_id: string): string {
     controller_ip_port_list: list(controller_ip_port_list),
     heartbeat_interval,
     heartbeat_key: heartbeat_key.reveal(),
+    amphora_udp_driver: options.amphora_agent.amphora_udp_driver,
   })
 }
 

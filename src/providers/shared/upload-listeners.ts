@@ -30,7 +30,7 @@ export const uploadListeners = amphoraStep<SharedClients>({
     for (const unit of unitsOf(amphora, tree)) {
       if (isApplied(amphora, unit)) continue
       await uploadFiles(amphora, unit, tree, context)
-      const etag = await apply(amphora, unit, tree, context)
+      const etag = await apply(amphora, unit, context)
       applied[unit.id] = { input: unit.digest(), etag }
     }
     return { applied }
@@ -56,12 +56,10 @@ async function uploadFiles(
 async function apply(
   amphora: Amphora,
   unit: Unit,
-  tree: Tree,
   { clients, say, pause }: StepContext<SharedClients>,
 ): Promise<string | null> {
   const agent = clients.agent(amphora)
   const datagrams = unit.kind === 'datagrams'
-  if (datagrams && tree.load_balancer.additional_vips.length > 0) say('datagrams are taken at the first VIP alone')
   const refused = (error: AgentError) => {
     // an image that has no such endpoint
     const unknown = datagrams && error.kind === 'not_found'
