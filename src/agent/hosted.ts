@@ -1,6 +1,7 @@
 /** The load balancers of a network host: each has a namespace and an agent of its own, and one folder that says so. */
 import { mkdirSync } from 'node:fs'
 import fs from 'node:fs/promises'
+import type { Server } from 'node:http'
 import path from 'node:path'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import { type HostedEntry, hostedPath, hostedPrefix, namespaceOf } from '../amphora/network-host.ts'
@@ -9,11 +10,12 @@ import { type Agent, type Endpoint, makeAgent } from './endpoints.ts'
 import { readIfThere, writeWhole } from './files.ts'
 import type { Log } from './log.ts'
 import { endThoseIn } from './masters.ts'
+import { serveMetrics } from './metrics.ts'
 import { ensureNamespace, namespaceNumber, removeNamespace } from './namespace.ts'
 import { Turn } from './turn.ts'
 
 /** Its folder holds `hosted.json` and what an amphora keeps in /var/lib/octavia. `number` is that of its namespace. */
-type Hosted = HostedEntry & { agent: Agent; number: string }
+type Hosted = HostedEntry & { agent: Agent; number: string; metrics: Server }
 
 /** What becomes of one load balancer happens in order. After a start everything is put back; what runs is adopted. */
 export class HostedLoadBalancers {
@@ -95,6 +97,7 @@ export class HostedLoadBalancers {
       if (entry?.load_balancer_id === load_balancer_id && entry.amphora_id === amphora_id) {
         this.#all.delete(load_balancer_id)
         known?.agent.heartbeats.end()
+        known?.metrics.close()
         if (known) await known.agent.listeners.removeAll()
         else if (entry.number) endThoseIn(entry.number, folder)
         await removeNamespace(namespaceOf(load_balancer_id))
@@ -134,7 +137,8 @@ export class HostedLoadBalancers {
     if (former !== null && former !== number) endThoseIn(former, base_path)
     await writeWhole(path.join(base_path, record_file), JSON.stringify({ load_balancer_id, amphora_id, number }))
     const agent = await makeAgent(own, '', tell, async () => {})
-    const hosted = { load_balancer_id, amphora_id, agent, number }
+    const metrics = await serveMetrics(base_path, () => agent.listeners.sockets(), false)
+    const hosted = { load_balancer_id, amphora_id, agent, number, metrics }
     this.#all.set(load_balancer_id, hosted)
     await this.#restore(hosted, 0)
     await agent.listeners.resume()
@@ -190,7 +194,9 @@ async function isWhole({ load_balancer_id, number }: Hosted): Promise<boolean> {
   return (await namespaceNumber(namespaceOf(load_balancer_id))) === number
 }
 
-function rest({ agent }: Hosted): void {
+function rest({ agent, metrics }: Hosted): void {
+  metrics.close()
+  metrics.closeAllConnections()
   agent.heartbeats.end()
   agent.listeners.letGo()
 }

@@ -54,6 +54,11 @@ test('what haproxy leaves empty is left out, and the way to the agent is no pool
   expect(text).not.toContain('prometheus-exporter')
 })
 
+test('of a machine that is not the load balancer’s alone nothing is told', () => {
+  expect(renderMetrics([one])).toContain('octavia_loadbalancer_cpu ')
+  expect(renderMetrics([one], false)).not.toMatch(/octavia_loadbalancer_(cpu|memory) /)
+})
+
 test('each family stands together, after its type', () => {
   const families = renderMetrics([one, two])
     .split('\n')

@@ -8,13 +8,17 @@ import { ask } from './runtime.ts'
 import { isMetrics, rowsOf } from './statistics.ts'
 
 /** Serves /metrics on a socket that haproxy reaches (a listener of protocol PROMETHEUS sends there). `sockets`: unit to its
- *  haproxy's socket, of those that run. */
-export async function serveMetrics(base_path: string, sockets: () => Map<string, string>): Promise<http.Server> {
+ *  haproxy's socket, of those that run. `alone`: nobody else's work is in the machine's figures, so they may be told. */
+export async function serveMetrics(
+  base_path: string,
+  sockets: () => Map<string, string>,
+  alone = true,
+): Promise<http.Server> {
   const socket = path.join(base_path, METRICS_SOCKET)
   await fs.rm(socket, { force: true })
   const server = http.createServer((request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end()
-    metricsOf(sockets()).then(
+    metricsOf(sockets(), alone).then(
       text => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
       () => response.writeHead(500).end(),
     )
@@ -25,24 +29,25 @@ export async function serveMetrics(base_path: string, sockets: () => Map<string,
 }
 
 /** Of those that answer. */
-async function metricsOf(sockets: ReadonlyMap<string, string>): Promise<string> {
+async function metricsOf(sockets: ReadonlyMap<string, string>, alone: boolean): Promise<string> {
   const answers = await Promise.all(
     [...sockets].map(async ([unit, socket]) => {
       const text = await ask(socket, 'show info;show stat', 2_000).catch(() => null)
       return text === null ? [] : [{ unit, text }]
     }),
   )
-  return renderMetrics(answers.flat())
+  return renderMetrics(answers.flat(), alone)
 }
 
 /** From haproxy's answers to `show info;show stat`. */
-export function renderMetrics(answers: readonly { unit: string; text: string }[]): string {
+export function renderMetrics(answers: readonly { unit: string; text: string }[], alone = true): string {
   const families = new Map<string, string[]>()
   const add = (name: string, labels: string, value: number) => {
     const lines = families.get(name) ?? []
     if (lines.push(`${name}${labels} ${value}`) === 1) families.set(name, lines)
   }
-  for (const [name, value] of Object.entries(ofLoadBalancer(answers))) add(`octavia_loadbalancer_${name}`, '', value)
+  for (const [name, value] of Object.entries({ ...(alone ? ofMachine() : {}), ...ofLoadBalancer(answers) }))
+    add(`octavia_loadbalancer_${name}`, '', value)
   for (const { unit, text } of answers)
     for (const row of rowsOf(text)) {
       if (isMetrics(row.pxname!)) continue
@@ -136,14 +141,20 @@ const columns: Readonly<Record<'listener' | 'pool' | 'member', readonly Column[]
   ],
 }
 
-/** All processes together. */
-function ofLoadBalancer(answers: readonly { text: string }[]): Record<string, number> {
-  const sum = (field: string) =>
-    answers.reduce((total, { text }) => total + Number(new RegExp(`^${field}: (\\d+)$`, 'm').exec(text)?.[1] ?? 0), 0)
+/** In per cent. */
+function ofMachine(): Record<string, number> {
   const [load = 0] = os.loadavg()
   return {
     cpu: Math.round((load / os.availableParallelism()) * 1000) / 10,
     memory: Math.round((1 - os.freemem() / os.totalmem()) * 1000) / 10,
+  }
+}
+
+/** All processes together. */
+function ofLoadBalancer(answers: readonly { text: string }[]): Record<string, number> {
+  const sum = (field: string) =>
+    answers.reduce((total, { text }) => total + Number(new RegExp(`^${field}: (\\d+)$`, 'm').exec(text)?.[1] ?? 0), 0)
+  return {
     listeners: answers.flatMap(({ text }) => rowsOf(text)).filter(row => row.svname === 'FRONTEND').length,
     current_connections: sum('CurrConns'),
     max_connections: sum('Maxconn'),

@@ -108,6 +108,27 @@ describe('profiles and flavors', () => {
     expect(await api.octavia('PUT', `/flavorprofiles/${pair_profile}`, renamed, admin)).toMatchObject({ status: 200 })
   })
 
+  test('of SR-IOV make the VIP port so, and let members ask for theirs', async () => {
+    const on_wires = await made('/flavors', flavor(await made('/flavorprofiles', profile({ sriov_vip: true }))))
+    const lb = { vip_subnet_id: subnet, flavor_id: on_wires }
+    const { body } = await api.octavia('POST', '/loadbalancers', { loadbalancer: lb })
+    const { id, vip_port_id, vip_vnic_type } = (body as Body).loadbalancer as Record<string, string>
+    expect(vip_vnic_type).toBe('direct')
+    expect(api.cloud.ports.get(vip_port_id!)).toMatchObject({ 'binding:vnic_type': 'direct' })
+    await refused(
+      'POST',
+      '/flavorprofiles',
+      profile({ sriov_vip: 'yes' }),
+      501,
+      /sriov_vip "yes" is not of type 'boolean'/,
+    )
+    const members = { address: '10.0.0.9', protocol_port: 80, request_sriov: true }
+    const fields = { loadbalancer_id: id, name: 'p', protocol: 'HTTP', lb_algorithm: 'ROUND_ROBIN' }
+    const pool = (await made('/pools', { pool: fields })) as string
+    const text = 'The load balancer flavor does not allow SR-IOV member ports.'
+    await refused('POST', `/pools/${pool}/members`, { member: members }, 400, text)
+  })
+
   test('that name what the cloud does not have are refused, as far as it answers', async () => {
     const flavor_text = 'Nova flavor huge not found.'
     const image_text = 'Failed to find an image with tag none.'

@@ -91,7 +91,7 @@ export const haproxy_provider: Provider = {
   name: 'haproxy',
   aliases: [],
   description: 'haproxy in a namespace of a network host: no server of its own, and none that stands by.',
-  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS'],
+  listener_protocols: ['HTTP', 'HTTPS', 'TCP', 'TERMINATED_HTTPS', 'PROMETHEUS'],
   pool_protocols: ['HTTP', 'HTTPS', 'PROXY', 'PROXYV2', 'TCP'],
   lb_algorithms: ['ROUND_ROBIN', 'LEAST_CONNECTIONS', 'SOURCE_IP'],
   monitor_types: ['HTTP', 'HTTPS', 'PING', 'TCP', 'TLS-HELLO'],

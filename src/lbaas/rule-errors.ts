@@ -154,7 +154,8 @@ export const rule_errors = {
   },
   member_sriov: {
     rule: 'A flavor has to allow ports of members by SR-IOV.',
-    ...alike('HTTPBadRequest', () => 'The load balancer flavor does not allow SR-IOV member ports.'),
+    octavia: [400, () => 'The load balancer flavor does not allow SR-IOV member ports.'],
+    neutron: bad(() => 'The load balancer flavor does not allow SR-IOV member ports.'),
   },
   prometheus_children: {
     rule: 'A PROMETHEUS listener serves metrics and has no pools or policies.',

@@ -283,14 +283,21 @@ test('one haproxy may serve all listeners there too, and goes with them', async 
   })
   const fields = { name: 'hosted-one', provider: 'haproxy', vip_subnet_id: subnet_id, flavor_id }
   const made = await demo.made('loadbalancers', 'loadbalancer', { ...fields, listeners: [on(80), on(81)] })
+  const prometheus = { loadbalancer_id: made.id, protocol: 'PROMETHEUS', protocol_port: 8088 }
+  await demo.made('listeners', 'listener', prometheus)
   await demo.settled(made.id)
   for (const port of [80, 81])
     expect(await stack.answers(`http://${made.vip_address}:${port}/`, 2)).toEqual({
       'hello from web1': 1,
       'hello from web2': 1,
     })
+  const { stdout } = await stack.exec('curl', '-sS', `http://${made.vip_address}:8088/metrics`)
+  expect(stdout).toMatch(/^octavia_loadbalancer_listeners 3$/m)
+  expect(stdout).not.toContain('octavia_loadbalancer_memory') // that is the host's
   const own = `/var/lib/octavia/${made.id.slice(0, 18)}`
-  expect((await host(`ls ${own}`)).split('\n').filter(name => name.endsWith('.sock'))).toEqual([`${made.id}.sock`])
+  expect((await host(`ls ${own}`)).split('\n').filter(name => name.endsWith('.sock'))).toEqual([
+    ...[`${made.id}.sock`, 'metrics.sock'],
+  ])
   await demo.removed(made.id)
   expect(await host('ip netns list')).not.toContain(made.id)
   expect(await host(`ls ${path.dirname(own)}`)).not.toContain(path.basename(own))

@@ -1,6 +1,6 @@
 /** What a load balancer's flavor and availability zone say of its servers; where they say nothing, the deployment does. */
 import { expect, test } from 'vitest'
-import { Rig } from '../../../test/flow-rig.ts'
+import { listener, member, pool, Rig } from '../../../test/flow-rig.ts'
 import { newAmphora } from '../../lbaas/amphora.ts'
 
 test.each([
@@ -44,4 +44,23 @@ test.each([
   rig.failover()
   await rig.run()
   expect(1 - rig.world.spares.length).toBe(spares_taken)
+})
+
+test('ports are wired by SR-IOV where the flavor says, and where it lets members ask', async () => {
+  const rig = new Rig()
+  const wired = { vip_vnic_type: 'direct', allow_member_sriov: true } as const
+  rig.tree = { ...rig.tree!, load_balancer: { ...rig.tree!.load_balancer, ...wired } }
+  rig.change(listener, 'listener')
+  rig.change(pool, 'pool')
+  const asking = member('10.9.0.12', 'fast') as { fields: object }
+  rig.change({ ...asking, fields: { ...asking.fields, request_sriov: true } } as never, 'fast')
+  rig.change(member('10.8.0.12', 'usual'), 'usual')
+  await rig.run()
+  expect(rig.tree!.members.map(one => one.vnic_type)).toEqual(['direct', 'normal'])
+  const ports = [...rig.world.ports.values()].filter(port => port.name.startsWith('octavia-lb-'))
+  const named = (name: RegExp, network_id: string) =>
+    ports.filter(port => name.test(port.name) && port.network_id === network_id).map(port => port['binding:vnic_type'])
+  expect(named(/vrrp/, 'net')).toEqual(['direct'])
+  expect(named(/member/, 'fast')).toEqual(['direct'])
+  expect(named(/member/, 'usual')).toEqual([undefined])
 })

@@ -110,6 +110,12 @@ const rows: Row[] = [
     neutron: null,
   },
   {
+    ...{ of: 'member', does: 'is refused a port by SR-IOV that its flavor does not allow' },
+    but: { request_sriov: true },
+    octavia: [400, 'The load balancer flavor does not allow SR-IOV member ports.'],
+    neutron: null,
+  },
+  {
     ...{ of: 'member', does: 'is refused an address that is taken', but: {} },
     octavia: [
       409,

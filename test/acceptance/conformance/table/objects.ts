@@ -77,8 +77,7 @@ export const newObjects: Record<string, (bed: Bed) => Fields> = {
     weight: 1,
     subnet_id: null,
     operating_status: 'NO_MONITOR',
-    // vnic_type came with 2.30, which is not served
-    ...in_octavia(bed, { backup: false, monitor_address: null, monitor_port: null }),
+    ...in_octavia(bed, { backup: false, monitor_address: null, monitor_port: null, vnic_type: 'normal' }),
   }),
   healthmonitors: bed => ({
     ...named(bed),

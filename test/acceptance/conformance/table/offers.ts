@@ -216,7 +216,9 @@ export function providers(): Cell[] {
       ...{ route: 'GET /v2.0/lbaas/providers', does: 'are listed, aliases too', as: 'reader', status: 200 },
       answer: () => ({ providers: described('amphora', 'octavia', 'haproxy'), providers_links: [] }),
     },
-    ...capabilities('flavor_capabilities', ['loadbalancer_topology', 'compute_flavor', 'amp_image_tag']),
+    ...capabilities('flavor_capabilities', [
+      ...['loadbalancer_topology', 'compute_flavor', 'amp_image_tag', 'sriov_vip', 'allow_member_sriov', 'unit'],
+    ]),
     ...capabilities('availability_zone_capabilities', [
       ...['compute_zone', 'volume_zone', 'management_network', 'valid_vip_networks'],
     ]),

@@ -14,7 +14,7 @@ const denied = (): Refusal => ({
 export function discovery(): Cell[] {
   const version = (id: string, status: string) =>
     expect.objectContaining({ id, status, updated: expect.stringMatching(/^\d{4}-\d\d-\d\dT00:00:00Z$/) })
-  const versions = Array.from({ length: 30 }, (_, n) => version(`v2.${n}`, n === 29 ? 'CURRENT' : 'SUPPORTED'))
+  const versions = Array.from({ length: 31 }, (_, n) => version(`v2.${n}`, n === 30 ? 'CURRENT' : 'SUPPORTED'))
   const open = { as: 'nobody', status: 200 } as const
   return [
     { ...open, route: 'GET /', does: 'tells the versions', answer: () => ({ versions }) },
