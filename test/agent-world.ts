@@ -10,6 +10,8 @@ export type Box = {
   vip: string | null
   /** The configuration that its agent was given while it ran. */
   conf?: string
+  /** Who may come to its VIP. */
+  rules?: string
   keepalived: { cfg: string; running: boolean } | null
   /** Nobody there answers any more; Nova does not know. */
   dead: boolean
@@ -39,6 +41,9 @@ export function agentCalls(box: () => Box, ports: () => Port[], refuses: (cfg: s
       if (box().vip !== ip && !addresses(box()).includes(ip))
         throw new AgentError(404, 'not_found', 'Error interface not found for IP address')
       return { message: 'OK', interface: 'eth1' }
+    },
+    interfaceRules: async (_ip: string, rules: unknown[]) => {
+      box().rules = JSON.stringify(rules)
     },
     listeners: async () =>
       [...box().listeners].map(([uuid, l]) => {

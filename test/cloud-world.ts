@@ -59,7 +59,7 @@ export class CloudWorld {
     const server = (id: string) => this.servers.get(id)?.name ?? id
     return {
       servers: [...this.servers.values()].map(box => ({
-        vip: box.vip,
+        ...{ vip: box.vip, rules: box.rules },
         keepalived: box.keepalived?.running ?? false,
         plugged: box.plugged.size,
         listeners: [...box.listeners].map(([id, l]) => [id, l.running, l.cfg, [...l.files].sort()]).sort(),

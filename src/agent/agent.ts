@@ -27,6 +27,7 @@ async function main(): Promise<void> {
   const server = makeServer(settings, () => endpoints, fence, log)
   const agent = await makeAgent(settings, values.config, log, async () => renewCertificate(server, settings))
   endpoints = agent.endpoints
+  await agent.vip_rules.restore().catch(error => log('rules do not come back', { error: String(error) }))
   await restore(agent.plugs, 0)
   await agent.listeners.resume()
   await agent.vrrp.resume().catch(error => log('keepalived does not come back', { error: String(error) }))

@@ -20,6 +20,7 @@ import { Plugs } from './plug.ts'
 import { Prober } from './prober.ts'
 import { TlsFiles } from './tls-files.ts'
 import { Totals } from './totals.ts'
+import { VipRules } from './vip-rules.ts'
 import { Vrrp } from './vrrp.ts'
 
 export type Endpoint = {
@@ -32,6 +33,7 @@ export type Endpoint = {
 export type Agent = {
   endpoints: Endpoint[]
   plugs: Plugs
+  vip_rules: VipRules
   listeners: Listeners
   vrrp: Vrrp
   prober: Prober
@@ -50,6 +52,7 @@ export async function makeAgent(
   await totals.load()
   await writePingWrapper(settings.base_path)
   const plugs = new Plugs(settings, log)
+  const vip_rules = new VipRules(settings.base_path, settings.namespace)
   const own = [process.execPath, process.argv[1]!]
   const prober = new Prober(own, log)
   const tls_files = new TlsFiles(settings.base_path)
@@ -86,6 +89,11 @@ export async function makeAgent(
     { method: 'GET', path: either('/info'), answer: async ([rest]) => ok(await machine.info(rest as Rest)) },
     { method: 'GET', path: either('/details'), answer: async ([rest]) => ok(await machine.details(rest as Rest)) },
     { method: 'GET', path: either('/interface/([^/]+)'), answer: ([, ip]) => interfaceOf(ip!, settings.namespace) },
+    {
+      method: 'PUT',
+      path: at(NEWER_PREFIX, '/interface/([^/]+)/rules'),
+      answer: async ([ip], body) => vip_rules.set(await interfaceNamed(ip!, settings.namespace), body),
+    },
     { method: 'GET', path: either('/listeners'), answer: async () => ok(await listeners.entries()) },
     { method: 'PUT', path: either('/vrrp/upload'), answer: (_, body) => vrrp.upload(body) },
     { method: 'PUT', path: either('/vrrp/([A-Za-z]+)'), answer: ([, action]) => vrrp.act(action!) },
@@ -118,7 +126,7 @@ export async function makeAgent(
     ...listenerEndpoints(listeners, tls_files),
     ...loadBalancerEndpoints(listeners, tls_files),
   ]
-  return { endpoints, plugs, listeners, vrrp, prober, heartbeats }
+  return { endpoints, plugs, vip_rules, listeners, vrrp, prober, heartbeats }
 }
 
 /** One haproxy for each listener. */
@@ -228,10 +236,14 @@ function usableSettings(body: Buffer, amphora_id: string): AgentSettings {
   }
 }
 
-async function interfaceOf(ip: string, namespace = NAMESPACE): Promise<Answer> {
+async function interfaceOf(ip: string, namespace?: string): Promise<Answer> {
+  return ok({ message: 'OK', interface: await interfaceNamed(ip, namespace) })
+}
+
+async function interfaceNamed(ip: string, namespace = NAMESPACE): Promise<string> {
   if (isIP(ip) === 0) throw new Refusal(400, { message: 'Invalid IP address' })
   const wanted = canonical(ip)
   const found = (await interfacesIn(namespace)).find(each => each.addr_info.some(a => canonical(a.local) === wanted))
   if (found === undefined) throw new Refusal(404, { message: 'Error interface not found for IP address' })
-  return { status: 200, body: { message: 'OK', interface: found.ifname } }
+  return found.ifname
 }

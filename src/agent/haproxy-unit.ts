@@ -291,7 +291,8 @@ export class HaproxyUnit {
     this.#listeners = listeners
     await writeWhole(this.#file('applied'), `${digestOf(text)}${digest === null ? '' : ` ${digest}`}`)
     // What was uploaded since then may name others.
-    await this.#options.tls_files.prune(this.id, [text, (await readIfThere(this.#file('haproxy.cfg'))) ?? ''])
+    const uploaded = this.#file('haproxy.cfg')
+    await this.#options.tls_files.prune(this.id, [text, (await readIfThere(uploaded)) ?? ''], uploaded)
   }
 
   async #count(limit_ms: number): Promise<Statistics> {

@@ -129,6 +129,28 @@ describe('a load balancer', () => {
     expect(await apply(textOf(on(A, 80, changed), on(B, 81, members)))).toBe('none')
   })
 
+  test('is reached by those alone whom the rules of its interface name, over a start of the agent too', async () => {
+    const reached = async (...ports: number[]) =>
+      Promise.all(ports.map(async port => (await sandbox.curl(`http://${VIP}:${port}/`, '--max-time', '2')).code === 0))
+    await expect(client.interfaceRules('10.9.9.9', [])).rejects.toMatchObject({ status: 404 })
+    for (const wrong of [
+      { protocol: 'TCP', cidr: '10.0.0.0/8; flush ruleset', port: 80 },
+      { protocol: 'TCP', port: 80 },
+    ])
+      await expect(client.interfaceRules(VIP, [wrong as never])).rejects.toMatchObject({ status: 400 })
+    expect(await reached(80, 81)).toEqual([true, true])
+    expect(await client.interfaceRules(VIP, [{ protocol: 'TCP', cidr: null, port: 80 }])).toEqual({ message: 'OK' })
+    expect(await reached(80, 81)).toEqual([true, false])
+    await sandbox.exec(['ip', 'netns', 'exec', 'amphora-haproxy', 'nft', 'flush', 'ruleset'])
+    await sandbox.killAgent()
+    sandbox.startAgent()
+    await serving(client)
+    expect(await reached(80, 81)).toEqual([true, false])
+    const both = [80, 81, 82].map(port => ({ protocol: 'TCP', cidr: '10.0.0.0/24', port }) as const)
+    await client.interfaceRules(VIP, both)
+    expect(await reached(80, 81)).toEqual([true, true])
+  })
+
   test('gets another listener, and loses one, without a failed request to the others', async () => {
     const load = sandbox.load(`http://${VIP}/`)
     expect(await apply(textOf(on(A, 80, members), on(B, 81, members), on(C, 82, members)))).toBe('reload')
@@ -157,6 +179,10 @@ describe('a load balancer', () => {
 
   test('keeps its certificates in a folder of its own; what is gone may go again', async () => {
     await client.uploadTlsFile(LB, 'one.pem', Buffer.from('certificate'))
+    expect(sandbox.read(`/var/lib/octavia/certs/${LB}/one.pem`)).toBe('certificate')
+    // what is there before the configuration that will name it is not taken for a leftover
+    await sandbox.killAll(haproxies())
+    await until(async () => (await sandbox.curl(`http://${VIP}:82/`)).code === 0, 'haproxy to come back')
     expect(sandbox.read(`/var/lib/octavia/certs/${LB}/one.pem`)).toBe('certificate')
     const file = `/1.0/loadbalancer/${LB}/certificates/one.pem`
     expect(await client.own('GET', file)).toEqual({ md5sum: createHash('md5').update('certificate').digest('hex') })

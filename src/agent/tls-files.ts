@@ -1,4 +1,4 @@
-/** The certificates, keys and lists that a listener's haproxy reads: files of names that controllers choose. */
+/** The certificates, keys and lists that a haproxy reads: files of names that controllers choose. A folder for each unit. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { type Answer, etagOf, md5Of, Refusal } from './answer.ts'
@@ -19,8 +19,12 @@ export class TlsFiles {
   }
 
   async digest(listener_id: string, name: string): Promise<Answer> {
-    const text = await readIfThere(this.#file(listener_id, name))
+    const file = this.#file(listener_id, name)
+    const text = await readIfThere(file)
     if (text === null) throw notFound(name)
+    // who asks is about to name it
+    const now = new Date()
+    await fs.utimes(file, now, now)
     const md5sum = md5Of(text)
     return { status: 200, body: { md5sum }, headers: { ETag: `"${md5sum}"` } }
   }
@@ -32,12 +36,20 @@ export class TlsFiles {
     return { status: 200, body: { message: 'OK' } }
   }
 
-  /** Keys that no configuration names any more are not kept. */
-  async prune(listener_id: string, configurations: readonly string[]): Promise<void> {
+  /** Keys that no configuration names any more are not kept. What came, or was asked for, after the last configuration is
+   *  for the next one; `uploaded` is the last one's file. */
+  async prune(listener_id: string, configurations: readonly string[], uploaded: string): Promise<void> {
     const folder = path.join(this.#folder, listener_id)
     const names = await fs.readdir(folder).catch(() => [])
-    const unused = names.filter(name => !configurations.some(text => text.includes(name)))
-    await Promise.all(unused.map(name => fs.rm(path.join(folder, name), { force: true })))
+    const last_ms = (await fs.stat(uploaded)).mtimeMs
+    for (const name of names.filter(name => !configurations.some(text => text.includes(name)))) {
+      const file = path.join(folder, name)
+      const then_ms = await fs.stat(file).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => last_ms, // it has gone, or got its name
+      )
+      if (then_ms < last_ms) await fs.rm(file, { force: true })
+    }
   }
 
   #file(listener_id: string, name: string): string {

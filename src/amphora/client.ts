@@ -9,6 +9,7 @@ import {
   type Applied,
   type Details,
   type Info,
+  type InterfaceRule,
   type ListenerDetails,
   type ListenerEntry,
   type Message,
@@ -60,6 +61,11 @@ export class AmphoraClient {
   /** The name of the interface that has the address, for `vrrp_interface`. */
   interface(ip: string, call: Call = {}): Promise<Message & { interface: string }> {
     return this.#json('GET', this.#paths.interface(ip), call)
+  }
+
+  /** Who may reach the interface that has the address; in place of what was said before. */
+  interfaceRules(ip: string, rules: readonly InterfaceRule[], call: Call = {}): Promise<Message> {
+    return this.#json('PUT', this.#paths.interfaceRules(ip), call, rules)
   }
 
   listeners(call: Call = {}): Promise<ListenerEntry[]> {

@@ -14,6 +14,7 @@ export function pathsOf(rest: Rest) {
   const units = rest === '0.5' ? `${PREFIX}/listeners` : `${NEWER_PREFIX}/loadbalancer`
   return {
     interface: (ip: string) => `${prefix}/interface/${encodeURIComponent(ip)}`,
+    interfaceRules: (ip: string) => `${NEWER_PREFIX}/interface/${encodeURIComponent(ip)}/rules`,
     info: `${prefix}/info`,
     details: `${prefix}/details`,
     listeners: `${prefix}/listeners`,
@@ -120,6 +121,9 @@ export type PlugNetwork = {
   interface_name?: string
   fixed_ips?: { ip_address: string; subnet_cidr: string; host_routes?: Route[] }[]
 }
+
+/** What may come to an interface. A null CIDR is anybody; the port of VRRP is of no account. */
+export type InterfaceRule = { protocol: 'TCP' | 'UDP' | 'SCTP' | 'VRRP'; cidr: string | null; port: number }
 
 /** Domain answers, good and bad. */
 export type Message = { message?: string; details?: string }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { amphora_provider } from '../lbaas/provider.ts'
+import { sampleId } from '../lbaas/sample.ts'
 import * as trees from '../store/trees.ts'
 import { apiForTests, subnet } from './pretended.ts'
 
@@ -111,10 +112,14 @@ describe('profiles and flavors', () => {
   test('of SR-IOV make the VIP port so, and let members ask for theirs', async () => {
     const on_wires = await made('/flavors', flavor(await made('/flavorprofiles', profile({ sriov_vip: true }))))
     const lb = { vip_subnet_id: subnet, flavor_id: on_wires }
+    const group = sampleId(901)
     const { body } = await api.octavia('POST', '/loadbalancers', { loadbalancer: lb })
     const { id, vip_port_id, vip_vnic_type } = (body as Body).loadbalancer as Record<string, string>
     expect(vip_vnic_type).toBe('direct')
     expect(api.cloud.ports.get(vip_port_id!)).toMatchObject({ 'binding:vnic_type': 'direct' })
+    const guarded = { ...lb, vip_sg_ids: [group] }
+    await refused('POST', '/loadbalancers', { loadbalancer: guarded }, 501, /vip_sg_ids with a VIP port by SR-IOV/)
+    await refused('PUT', `/loadbalancers/${id}`, { loadbalancer: { vip_sg_ids: [group] } }, 501, /by SR-IOV/)
     await refused(
       'POST',
       '/flavorprofiles',

@@ -52,6 +52,11 @@ export const amphora = resource({
       ...inner,
       doc: 'Per unit, the configuration that its agent confirmed.',
     }),
+    vip_rules: string({
+      ...inner,
+      null: true,
+      doc: 'The digest of the rules that its agent has for a VIP port by SR-IOV.',
+    }),
     vrrp_applied: string({
       ...inner,
       null: true,
@@ -126,6 +131,7 @@ export function newAmphora(row: Pick<Amphora, 'id' | 'created_at'> & Partial<Amp
     vip_plugged: false,
     member_ports: [],
     applied: {},
+    vip_rules: null,
     vrrp_applied: null,
     host_id: null,
     network_host: null,

@@ -135,6 +135,9 @@ export function refuseUnsupported(provider: Provider, tree: Tree): void {
     const detail = `${option} ${value}${reason === undefined ? '' : `: ${reason}`}`
     return new Rejected('provider_unsupported', { provider: provider.name, detail })
   }
+  const { vip_vnic_type, vip_sg_ids } = tree.load_balancer
+  if (vip_vnic_type === 'direct' && vip_sg_ids.length > 0)
+    throw refuse('vip_sg_ids', 'with a VIP port by SR-IOV, which security groups do not reach')
   for (const { protocol } of tree.listeners)
     if (!provider.listener_protocols.includes(protocol)) throw refuse('listener protocol', protocol)
   for (const { protocol, lb_algorithm } of tree.pools) {

@@ -120,6 +120,7 @@ function agentOf(
     ...agentCalls(client, call),
     info: () => client.info(call),
     details: () => client.details(call),
+    interfaceRules: (ip, rules) => client.interfaceRules(ip, rules, call),
     stopUnit: id => client.stopUnit(id, call),
     uploadVrrp: conf => client.uploadVrrp(conf, call),
     startVrrp: () => client.startVrrp(call),

@@ -35,6 +35,7 @@ export type Agent = Pick<
   | 'info'
   | 'details'
   | 'interface'
+  | 'interfaceRules'
   | 'listeners'
   | 'listener'
   | 'unitConfig'

@@ -63,4 +63,30 @@ test('ports are wired by SR-IOV where the flavor says, and where it lets members
   expect(named(/vrrp/, 'net')).toEqual(['direct'])
   expect(named(/member/, 'fast')).toEqual(['direct'])
   expect(named(/member/, 'usual')).toEqual([undefined])
+  // the cloud's groups do not reach such a port: the amphora keeps out who is not to come
+  const rules = () => [...rig.world.servers.values()].map(box => JSON.parse(box.rules ?? 'null'))
+  expect(rules()).toEqual([[{ protocol: 'TCP', cidr: null, port: 80 }]])
+  rig.change({ verb: 'update', resource: 'listener', id: 'listener', fields: { allowed_cidrs: ['10.0.0.0/16'] } })
+  await rig.run()
+  expect(rules()).toEqual([[{ protocol: 'TCP', cidr: '10.0.0.0/16', port: 80 }]])
+  rig.failover()
+  await rig.run()
+  expect(rules()).toEqual([[{ protocol: 'TCP', cidr: '10.0.0.0/16', port: 80 }]])
+  expect(rig.left).toEqual([])
+})
+
+test('of a pair each lets the other in, and nobody else where they meet', async () => {
+  const rig = new Rig('ACTIVE_STANDBY')
+  rig.tree = { ...rig.tree!, load_balancer: { ...rig.tree!.load_balancer, vip_vnic_type: 'direct' } }
+  rig.change(listener, 'listener')
+  await rig.run()
+  const [first, second] = rig.tree!.amphorae.map(amphora => amphora.vrrp_ip)
+  const said = [...rig.world.servers.values()].map(box => JSON.parse(box.rules ?? 'null'))
+  const of = (ip: string | null | undefined) => [
+    { protocol: 'VRRP', cidr: `${ip}/32`, port: 112 },
+    { protocol: 'TCP', cidr: `${ip}/32`, port: 1025 },
+    { protocol: 'TCP', cidr: null, port: 80 },
+  ]
+  expect(said).toEqual([of(second), of(first)])
+  expect(rig.left).toEqual([])
 })

@@ -9,7 +9,7 @@ import { releaseSecurityGroup, securityGroup } from '../shared/security-group.ts
 import { uploadListeners } from '../shared/upload-listeners.ts'
 import { releaseVipPort, vipPort } from '../shared/vip-port.ts'
 import type { Clients } from './clients.ts'
-import { fresh, inTurn, pair, serving } from './serving.ts'
+import { bypassing, fresh, inTurn, pair, serving } from './serving.ts'
 import { configureAgent } from './steps/agent-config.ts'
 import { amphoraRows, replacement } from './steps/amphora-rows.ts'
 import { certificate, renewCertificate } from './steps/certificate.ts'
@@ -25,6 +25,7 @@ import { settle } from './steps/settle.ts'
 import { standDown, startListeners, takeOver } from './steps/take-over.ts'
 import { twins } from './steps/twins.ts'
 import { vipPorts } from './steps/vip-ports.ts'
+import { vipRules } from './steps/vip-rules.ts'
 import { keepalived, vrrpGroup, vrrpInterface } from './steps/vrrp.ts'
 import { vrrpPort } from './steps/vrrp-port.ts'
 
@@ -37,6 +38,7 @@ export const serve: Flow<Clients> = flow('serve', [
   fetchCertificates,
   amphoraRows,
   each(serving, [certificate, server, renewCertificate, configureAgent, vrrpPort, plugVip, memberPorts]),
+  when(bypassing, [each(serving, [vipRules])]),
   when(pair, [vrrpGroup, each(serving, [vrrpInterface, keepalived])]),
   vipPorts,
   each(serving, [uploadListeners]),
@@ -51,6 +53,7 @@ export const replaceFirst: Flow<Clients> = flow(
     each(fresh, [certificate, server, memberPorts, uploadListeners]),
     each(doomed, [standDown]),
     each(fresh, [takeOver, vrrpPort, plugVip]),
+    when(bypassing, [each(fresh, [vipRules])]),
     when(pair, [vrrpGroup, each(fresh, [vrrpInterface, keepalived])]),
     each(fresh, [startListeners]),
     each(doomed, [deleteServer, forget]),
@@ -65,6 +68,7 @@ export const replaceDeleteFirst: Flow<Clients> = flow(
     each(doomed, [standDown, deleteServerFirst]),
     replacement,
     each(fresh, [certificate, server, uploadListeners, takeOver, vrrpPort, plugVip, memberPorts]),
+    when(bypassing, [each(fresh, [vipRules])]),
     when(pair, [vrrpGroup, each(fresh, [vrrpInterface, keepalived])]),
     each(fresh, [startListeners]),
     each(doomed, [deleteServer, forget]),

@@ -10,6 +10,11 @@ export function pair(tree: Tree): boolean {
   return tree.load_balancer.topology === 'ACTIVE_STANDBY'
 }
 
+/** Does the port of its VIP bypass the cloud's firewall? */
+export function bypassing(tree: Tree): boolean {
+  return tree.load_balancer.vip_vnic_type === 'direct'
+}
+
 /** The places that its amphorae have to fill. */
 export function places(tree: Tree): Role[] {
   return pair(tree) ? ['MASTER', 'BACKUP'] : ['STANDALONE']

@@ -58,6 +58,7 @@ const unplugged = {
   applied: {},
   member_ports: [],
   vrrp_applied: null,
+  vip_rules: null,
   vrrp_interface: null,
 } satisfies Partial<Amphora>
 
