@@ -95,7 +95,7 @@ describe('the controller is asked to look', () => {
     await sender.send(health, beat(1, 1, { own: { digests: {} } }))
     await eventually('woken', async () => (await claim()).wakes === 1)
     expect(await claim()).toEqual({ look: true, wakes: 1, due: true })
-    expect(await texts()).toEqual([`the unit of ${listener} does not run, though its configuration was confirmed`])
+    expect(await texts()).toEqual([`listener ${listener} does not run, though its configuration was confirmed`])
     for (const seq of [2, 3]) {
       await sender.send(health, beat(1, seq, { own: { digests: {} } }))
       await written(seq + 1)

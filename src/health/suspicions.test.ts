@@ -40,12 +40,18 @@ function concluded(beats: number, digests: Record<string, string> | null, of = t
 
 describe('digests', () => {
   test.each([
-    ['another', { [listener]: bad }, `the unit of ${listener} runs with another configuration than confirmed`],
-    ['none', {}, `the unit of ${listener} does not run, though its configuration was confirmed`],
-    ['one too many', { [listener]: good, [sampleId(9)]: bad }, `the unit of ${sampleId(9)} runs, though it should not`],
+    ['another', { [listener]: bad }, `listener ${listener} runs with another configuration than confirmed`],
+    ['none', {}, `listener ${listener} does not run, though its configuration was confirmed`],
+    ['one too many', { [listener]: good, [sampleId(9)]: bad }, `listener ${sampleId(9)} runs, though it should not`],
   ])('%s, in two beats in a row, is a suspicion', (_, digests, text) => {
     expect(concluded(1, digests)).toEqual({ odd: true, suspicion: null })
     expect(concluded(2, digests)).toEqual({ odd: true, suspicion: { load_balancer_id: lb, amphora_id: amphora, text } })
+  })
+
+  test('of one haproxy for all listeners are told as such', () => {
+    const shared = tree({ unit: 'load_balancer', applied: { [lb]: { input: 'x', etag: good } } })
+    expect(concluded(2, { [lb]: good }, shared)).toEqual({ odd: false, suspicion: null })
+    expect(concluded(2, {}, shared).suspicion?.text).toMatch(/^the haproxy of all listeners does not run/)
   })
 
   test.each([

@@ -72,13 +72,14 @@ function mastersOf(tree: Tree, witnesses: readonly Witness[]): string[] {
 }
 
 /** A unit that runs and should not, one that should and does not, or one that runs with another configuration. */
-function mismatch({ applied }: Amphora, digests: Readonly<Record<string, string>>): string | null {
+function mismatch({ applied, load_balancer_id }: Amphora, digests: Readonly<Record<string, string>>): string | null {
+  const named = (id: string) => (id === load_balancer_id ? 'the haproxy of all listeners' : `listener ${id}`)
   for (const [id, { etag }] of Object.entries(applied)) {
-    if (digests[id] === undefined) return `the unit of ${id} does not run, though its configuration was confirmed`
-    if (etag !== null && etag !== digests[id]) return `the unit of ${id} runs with another configuration than confirmed`
+    if (digests[id] === undefined) return `${named(id)} does not run, though its configuration was confirmed`
+    if (etag !== null && etag !== digests[id]) return `${named(id)} runs with another configuration than confirmed`
   }
   const extra = Object.keys(digests).find(id => applied[id] === undefined)
-  return extra === undefined ? null : `the unit of ${extra} runs, though it should not`
+  return extra === undefined ? null : `${named(extra)} runs, though it should not`
 }
 
 /** One that is still on the way to another's place runs nothing yet. */
