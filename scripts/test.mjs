@@ -27,14 +27,13 @@ for (const signal of ['SIGTERM', 'SIGHUP'])
 // much of the time of a stack goes by in waiting: two at once
 const config = 'vitest.acceptance.config.ts'
 const parts = [
-  { title: 'acceptance on a shared stack', config, stacks: 'shared' },
+  ...['1/2', '2/2'].map(shard => ({ title: `acceptance on a shared stack, ${shard}`, stacks: 'shared', shard })),
   ...['1/3', '2/3', '3/3'].map(shard => ({
     title: `acceptance on stacks of their own, ${shard}`,
-    config,
     stacks: 'own',
     shard,
   })),
-]
+].map((part, i) => ({ ...part, config, aside: i > 0 }))
 
 check('format and lint (biome)', ['biome', 'check', '.'])
 check('types (tsc)', ['tsc'])
@@ -56,19 +55,19 @@ function check(title, argv) {
 }
 
 /** Vitest counts its own; one that ends without a report has failed. What is said beside others is kept until the end. */
-async function vitest({ title, config, stacks = '', shard }) {
+async function vitest({ title, config, stacks = '', shard, aside = false }) {
   const report = path.join(folder, `${title.replaceAll(/\W/g, '-')}.json`)
   const argv = ['run', '--config', config, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   if (shard) argv.push(`--shard=${shard}`)
-  if (!shard) process.stdout.write(`\n== ${title}\n`)
-  const stdio = shard ? ['ignore', 'pipe', 'pipe'] : 'inherit'
+  if (!aside) process.stdout.write(`\n== ${title}\n`)
+  const stdio = aside ? ['ignore', 'pipe', 'pipe'] : 'inherit'
   const child = spawn('vitest', argv, { cwd: repository, env: { ...env, OTTAVIA_STACKS: stacks }, stdio })
   running.add(child)
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (said += chunk))
   const status = await new Promise(resolve => child.once('close', resolve).once('error', () => resolve(1)))
   running.delete(child)
-  if (shard) process.stdout.write(`\n== ${title}\n${said}`)
+  if (aside) process.stdout.write(`\n== ${title}\n${said}`)
   if (!fs.existsSync(report)) return void sum.failed++
   const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(report, 'utf8'))
   sum.passed += numPassedTests
