@@ -66,3 +66,18 @@ describe.each([
     expect(rig.world.vault.size).toBe(3)
   })
 })
+
+test('when the key manager answers again, what it had nothing for is tried again', async () => {
+  const rig = new Rig()
+  rig.world.certificate = away
+  rig.failing = true
+  await travelled([all], null, rig)
+  expect(tlsOf(rig).provisioning_status).toBe('ERROR')
+  const audit = { look: true, unfinished: false }
+  expect(await rig.run(audit)).toBe(true)
+  expect(tlsOf(rig)).toMatchObject({ provisioning_status: 'ERROR', reason: expect.stringMatching(/asked again/) })
+  rig.world.certificate = () => {}
+  expect(await rig.run(audit)).toBe(true)
+  expect(tlsOf(rig)).toMatchObject({ provisioning_status: 'ACTIVE', reason: null })
+  expect(running(rig)).toEqual([['listener 0', 'tls-listener 3']])
+})

@@ -26,7 +26,10 @@ export const fetchCertificates = treeStep<SharedClients>({
         .map(({ id, tls_files }) => [id, Object.entries(tls_files)] as const)
         .filter(([, files]) => files.some(([, { name }]) => !kept.has(name)))
         .map(([id, files]) => [id, { tls_files: Object.fromEntries(files.filter(([, { name }]) => kept.has(name))) }])
-    const [listeners, pools] = [Object.fromEntries(lost(tree.listeners)), Object.fromEntries(lost(tree.pools))]
+    const [listeners, pools] = [
+      Object.fromEntries([...lost(tree.listeners), ...(await answeredFor(tree, clients))]),
+      Object.fromEntries(lost(tree.pools)),
+    ]
     return {
       ...(Object.keys(listeners).length ? { listeners } : {}),
       ...(Object.keys(pools).length ? { pools } : {}),
@@ -50,6 +53,23 @@ export const fetchCertificates = treeStep<SharedClients>({
   },
 })
 
+const key_manager_away = 'The key manager does not give the certificate; it is asked again within minutes.'
+
+/** Listeners that the key manager had nothing for, now that it answers: they are tried again. */
+async function answeredFor(tree: Tree, { certificates }: SharedClients) {
+  const answered: [string, { provisioning_status: 'PENDING_UPDATE'; reason: null }][] = []
+  for (const listener of tree.listeners.filter(one => !leaving(one) && one.reason === key_manager_away)) {
+    const missing = referredTo(tree, listener).flatMap(one => one.missing)
+    const asked = missing.map(({ ref, as }) =>
+      as === 'certificate' ? certificates.read(ref, { accept_expired: true }) : certificates.readAuthority(ref, {}),
+    )
+    const answers = await Promise.allSettled(asked)
+    const silent = answers.some(one => one.status === 'rejected' && !(one.reason instanceof CertificateError))
+    if (!silent) answered.push([listener.id, { provisioning_status: 'PENDING_UPDATE', reason: null }])
+  }
+  return answered
+}
+
 type As = 'certificate' | 'authority' | 'revocations'
 type Reference = { ref: string; as: As }
 
@@ -57,19 +77,15 @@ type Reference = { ref: string; as: As }
 function wanted(tree: Tree) {
   return tree.listeners
     .filter(listener => !leaving(listener) && listener.provisioning_status !== 'ERROR')
-    .flatMap(listener => {
-      const own = {
-        listener_id: listener.id,
-        row: listener,
-        kind: 'listeners' as const,
-        refs: refsOfListener(listener),
-      }
-      const pools = poolsUsed(tree, listener).map(pool => {
-        return { listener_id: listener.id, row: pool, kind: 'pools' as const, refs: refsOfPool(pool) }
-      })
-      return [own, ...pools]
-    })
-    .map(one => ({ ...one, missing: one.refs.filter(({ ref }) => !(ref in one.row.tls_files)) }))
+    .flatMap(listener => referredTo(tree, listener))
+}
+
+function referredTo(tree: Tree, listener: Tree['listeners'][number]) {
+  const own = { listener_id: listener.id, row: listener, kind: 'listeners' as const, refs: refsOfListener(listener) }
+  const pools = poolsUsed(tree, listener).map(pool => {
+    return { listener_id: listener.id, row: pool, kind: 'pools' as const, refs: refsOfPool(pool) }
+  })
+  return [own, ...pools].map(one => ({ ...one, missing: one.refs.filter(({ ref }) => !(ref in one.row.tls_files)) }))
 }
 
 function refsOfListener(listener: Tree['listeners'][number]): Reference[] {
@@ -115,11 +131,7 @@ async function fetched(
         throw new Permanent(`The certificate ${error.message}.`, error.message, listener_id)
       if (!(error instanceof CloudError) || signal.aborted) throw error
       if (error.kind !== 'unavailable' || failures === 12)
-        throw new Permanent(
-          'The key manager does not give the certificate; change the listener to try again.',
-          error.message,
-          listener_id,
-        )
+        throw new Permanent(key_manager_away, error.message, listener_id)
       if (failures === 1) say(`waiting for the key manager: ${error.message}`)
       await pause(900)
     }
