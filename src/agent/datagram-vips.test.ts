@@ -32,7 +32,6 @@ const textOf = (
 ) => datagramText(input(listener, pool(members, of), { additional_vips }))
 const apply = (...of: Parameters<typeof textOf>) => world.applyText(textOf(...of))
 const rules = async () => (await world.nft('list', 'ruleset')).replaceAll(/packets \d+ bytes \d+/g, '')
-const counted = async () => (await world.next()).ottavia!.counters[id]!
 
 beforeAll(async () => {
   await world.open()
@@ -208,10 +207,10 @@ describe('monitors', () => {
 describe('counters', () => {
   test('are of all VIPs together', async () => {
     await apply([member(1), six(1)])
-    const before = await counted()
+    const before = await world.counted()
     await world.lan.ask(flows(3, 'n4'))
     await world.lan.ask(flows(2, 'n6'), at6)
-    const { rx, tx, totconns } = await counted()
+    const { rx, tx, totconns } = await world.counted()
     const [length4, length6] = [(text: string) => 28 + text.length, (text: string) => 48 + text.length]
     expect({ rx: rx - before.rx, tx: tx - before.tx, totconns: totconns - before.totconns }).toEqual({
       rx: 3 * length4('hi') + 2 * length6('hi'),
@@ -221,12 +220,12 @@ describe('counters', () => {
   })
 
   test('go on over lost rules, which come back', async () => {
-    const before = await counted()
+    const before = await world.counted()
     await world.nft('flush', 'ruleset')
     await until(async () => (await world.nft('list', 'tables')).includes('inet udp_'), 'the rules to come back')
     expect(await world.lan.shares(2)).toEqual({ [one]: 2 })
     expect(await world.lan.shares(2, at6)).toEqual({ [six_one]: 2 })
-    await until(async () => (await counted()).totconns === before.totconns + 4, 'counters')
+    await until(async () => (await world.counted()).totconns === before.totconns + 4, 'counters')
   })
 })
 
@@ -249,13 +248,13 @@ describe('when VIPs come and go', () => {
     expect(await world.nft('list', 'tables')).not.toContain('inet udp_')
     const kept = await world.lan.ask(flows(10, 'k'))
     expect(await world.lan.ask(['early'], at6)).toEqual({ early: 'ECONNREFUSED' })
-    const before = await counted()
+    const before = await world.counted()
     expect(await whileAsked(flows(10, 'k'), () => apply(members))).toEqual([kept])
     expect(await world.lan.ask(flows(10, 'k'))).toEqual(kept)
     expect(await world.lan.ask(['early'])).toEqual({ early: six_one })
     expect(await world.nft('list', 'tables')).not.toMatch(/ip6? udp_/)
-    await until(async () => (await counted()).totconns === before.totconns + 1, 'the new flow to be counted')
-    expect((await counted()).rx).toBeGreaterThan(before.rx)
+    await until(async () => (await world.counted()).totconns === before.totconns + 1, 'the new flow to be counted')
+    expect((await world.counted()).rx).toBeGreaterThan(before.rx)
     expect(await whileAsked(flows(10, 'k'), () => apply(members, {}, {}, ['10.0.0.20']))).toEqual([kept])
     expect(await world.lan.ask(flows(10, 'k'))).toEqual(kept)
     expect(await world.nft('list', 'tables')).not.toContain('inet udp_')
@@ -275,7 +274,7 @@ describe('when VIPs come and go', () => {
   test('an agent that takes over from one that knew the first VIP alone interrupts nobody', async () => {
     await apply(members, {}, {}, [])
     const kept = await world.lan.ask(flows(10, 'u'))
-    const before = await counted()
+    const before = await world.counted()
     await sandbox.killAgent()
     const folder = `/var/lib/octavia/${id}`
     const text = textOf(members)
@@ -288,7 +287,7 @@ describe('when VIPs come and go', () => {
     await serving(world.client)
     expect(await world.lan.ask(flows(10, 'u'))).toEqual(kept)
     expect(await world.lan.shares(2, at6)).toEqual({ [six_one]: 2 })
-    await until(async () => (await counted()).totconns === before.totconns + 2, 'counters to go on')
+    await until(async () => (await world.counted()).totconns === before.totconns + 2, 'counters to go on')
   })
 })
 
