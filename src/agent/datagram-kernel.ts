@@ -1,7 +1,7 @@
 /** What the kernel has and does for UDP listeners: their rules, the flows that it remembers, what it has counted. */
 import { isIPv6 } from 'node:net'
-import type { DatagramListener, DatagramMember } from '../amphora/nftables/datagram-listener.ts'
-import { type Ruleset, TABLE_PREFIX } from '../amphora/nftables/ruleset.ts'
+import { type DatagramListener, type DatagramMember, vipsOf } from '../amphora/nftables/datagram-listener.ts'
+import { type Ruleset, TABLE_PREFIX } from '../amphora/nftables/listener-table.ts'
 import { BORN_PREFIX, FORCE_PREFIX, GROUND_TABLE, ground, removal } from '../amphora/nftables/script.ts'
 import { canonical } from './address.ts'
 import { run, succeed } from './command.ts'
@@ -64,11 +64,11 @@ export class DatagramKernel {
   }
 
   /** How many flows of the listener are remembered: as of a moment ago, because with many flows the answer takes long. */
-  async sessions({ vip_address, protocol_port }: DatagramListener): Promise<number> {
+  async sessions(listener: DatagramListener): Promise<number> {
     const now_ms = performance.now()
-    const family = isIPv6(vip_address) ? 'ipv6' : 'ipv4'
-    if (now_ms > this.#ask_flows_after_ms || !this.#families.has(family)) {
-      this.#families.add(family)
+    const families = vipsOf(listener).map(trackedFamily)
+    if (now_ms > this.#ask_flows_after_ms || families.some(each => !this.#families.has(each))) {
+      for (const each of families) this.#families.add(each)
       this.#ask_flows_after_ms = Number.POSITIVE_INFINITY
       try {
         this.#flows = (await Promise.all([...this.#families].map(each => flowsIn(['-f', each])))).flat()
@@ -77,15 +77,30 @@ export class DatagramKernel {
         this.#ask_flows_after_ms = end_ms + Math.max(PAUSE_MS, (end_ms - now_ms) * PAUSE_FACTOR)
       }
     }
-    return this.#flows.filter(each => each.vip === vip_address && each.port === protocol_port).length
+    const fronts = new Set(frontsOf(listener))
+    return this.#flows.filter(each => fronts.has(placeOf(each.vip, each.port))).length
   }
 
   /** Ends all flows of the listener but those to the members that keep theirs: what their clients send next is sent to
    *  another member. Flows that began before there was a listener lead nowhere, and end too. */
   async forget(listener: DatagramListener, keeping: DatagramMember[]): Promise<void> {
-    const family = isIPv6(listener.vip_address) ? 'ipv6' : 'ipv4'
-    const { vip_address: vip, protocol_port: port } = listener
-    const toListener = ['-f', family, '-d', vip, '--orig-port-dst', String(port)]
+    for (const vip of vipsOf(listener)) {
+      const own = keeping.filter(each => isIPv6(each.address) === isIPv6(vip))
+      await this.#forgetAt(vip, listener.protocol_port, own)
+    }
+  }
+
+  /** Ends all flows to where the listener was, and is not any more. */
+  async abandon(former: DatagramListener, listener: DatagramListener): Promise<void> {
+    const fronts = frontsOf(listener)
+    for (const vip of vipsOf(former)) {
+      const there = fronts.includes(placeOf(vip, former.protocol_port))
+      if (!there) await this.#forgetAt(vip, former.protocol_port, [])
+    }
+  }
+
+  async #forgetAt(vip: string, port: number, keeping: DatagramMember[]): Promise<void> {
+    const toListener = ['-f', trackedFamily(vip), '-d', vip, '--orig-port-dst', String(port)]
     if (keeping.length === 0) {
       await run(inside(['conntrack', '-D', '-p', 'udp', ...toListener]))
       return
@@ -113,24 +128,27 @@ type Flow = { vip: string; port: number; member: string; member_port: number }
 const PAUSE_FACTOR = 20
 const PAUSE_MS = 3_000
 
-/** Reads the answer to `nft -j list counters`. */
+/** Reads the answer to `nft -j list counters`. What is not said to be in force is a table that another is still to give
+ *  way to. */
 function countersIn(json: string): Map<string, Counted> {
-  const found = new Map<string, Counted>()
+  const found = new Map<string, Counted & { table: string }>()
   const { nftables } = JSON.parse(json) as { nftables: { counter?: Counter }[] }
   for (const { counter } of nftables) {
     if (counter === undefined || !counter.table.startsWith(TABLE_PREFIX)) continue
-    const { table, name, packets, bytes } = counter
-    const counted = found.get(table) ?? { born: '', force: '', received: 0, sent: 0, flows: 0 }
-    found.set(table, counted)
+    const { family, table, name, packets, bytes } = counter
+    const at = `${family} ${table}`
+    const counted = found.get(at) ?? { table, born: '', force: '', received: 0, sent: 0, flows: 0 }
+    found.set(at, counted)
     if (name.startsWith(BORN_PREFIX)) counted.born = name.slice(BORN_PREFIX.length)
     else if (name.startsWith(FORCE_PREFIX)) counted.force = name.slice(FORCE_PREFIX.length)
     else if (name === 'received' || name === 'sent') counted[name] = bytes
     else if (name === 'flows') counted.flows = packets
   }
-  return found
+  const inForce = [...found.values()].filter(each => each.force !== '')
+  return new Map(inForce.map(({ table, ...counted }) => [table, counted]))
 }
 
-type Counter = { table: string; name: string; packets: number; bytes: number }
+type Counter = { family: string; table: string; name: string; packets: number; bytes: number }
 
 async function flowsIn(words: string[]): Promise<Flow[]> {
   return parseFlows(await succeed(inside(['conntrack', '-L', '-p', 'udp', ...words])))
@@ -143,6 +161,15 @@ function parseFlows(text: string): Flow[] {
     if (found === null) return []
     return [{ vip: found[1]!, port: Number(found[2]), member: found[3]!, member_port: Number(found[4]) }]
   })
+}
+
+/** Where clients find the listener. */
+function frontsOf(listener: DatagramListener): string[] {
+  return vipsOf(listener).map(vip => placeOf(vip, listener.protocol_port))
+}
+
+function trackedFamily(address: string): string {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
 }
 
 function placeOf(address: string, port: number): string {

@@ -1,11 +1,7 @@
 /** One UDP listener of this amphora: its files, how it comes into force, and what is told of it. */
 import fs from 'node:fs/promises'
 import path from 'node:path'
-import {
-  type DatagramListener as Document,
-  readDatagramListener,
-  vipsOf,
-} from '../amphora/nftables/datagram-listener.ts'
+import { type DatagramListener as Document, readDatagramListener } from '../amphora/nftables/datagram-listener.ts'
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
 import type { Answered, LookedAt } from './beat.ts'
@@ -174,7 +170,10 @@ export class DatagramListener {
       this.#enabled = true
       const running = this.#running
       const applied: Applied = running === null ? 'start' : running.digest === md5Of(text) ? 'none' : 'runtime'
-      if (applied !== 'none') await this.#bring({ text, down: [] }, (driver, document) => driver.bring(document, text))
+      if (applied !== 'none') {
+        const document = await this.#bring({ text, down: [] }, (driver, document) => driver.bring(document, text))
+        if (running !== null) await this.#options.kernel.abandon(running.document, document)
+      }
       this.#options.count(applied)
       return {
         status: 202,
@@ -187,7 +186,7 @@ export class DatagramListener {
   }
 
   /** By the driver that is chosen; what the other one had goes. Virtual servers that do not come are no reason to fail. */
-  async #bring({ text }: Kept, how: (driver: DatagramDriver, document: Document) => Promise<void>): Promise<void> {
+  async #bring({ text }: Kept, how: (driver: DatagramDriver, document: Document) => Promise<void>): Promise<Document> {
     const document = readDatagramListener(text)
     const choice = await this.#choose(document)
     const digest = md5Of(text)
@@ -196,7 +195,7 @@ export class DatagramListener {
       try {
         await how(this.#virtual_servers, document)
         this.#running = { document, digest, ...choice }
-        return
+        return document
       } catch (error) {
         Object.assign(choice, this.#instead(document, (error as Error).message))
       }
@@ -204,6 +203,7 @@ export class DatagramListener {
     await this.#virtual_servers.leave()
     await how(this.#nftables, document)
     this.#running = { document, digest, ...choice }
+    return document
   }
 
   /** What the operator wants, where this machine can; the document is checked for that. */
@@ -235,7 +235,7 @@ export class DatagramListener {
     const document = this.#running?.document ?? (text === undefined ? null : readDatagramListener(text))
     if (document !== null) {
       await this.#rules.withdraw()
-      for (const vip_address of vipsOf(document)) await this.#options.kernel.forget({ ...document, vip_address }, [])
+      await this.#options.kernel.forget(document, [])
     }
     this.#running = null
     await keepNothing(this.#folder)

@@ -1,6 +1,7 @@
 /** A UDP listener by nftables alone: its members are in its rules, and the agent asks them how they are. */
 import type { ReportedPool } from '../amphora/heartbeat.ts'
-import type { DatagramListener } from '../amphora/nftables/datagram-listener.ts'
+import { type DatagramListener, shortOfVips } from '../amphora/nftables/datagram-listener.ts'
+import { mapsOf } from '../amphora/nftables/listener-table.ts'
 import { keeping, rulesetOf } from '../amphora/nftables/ruleset.ts'
 import { scriptsOf } from '../amphora/nftables/script.ts'
 import type { Answered } from './beat.ts'
@@ -21,17 +22,12 @@ export class DatagramRules implements DatagramDriver {
     return this.#options.kernel.check(scriptsOf(rulesetOf(document, new Set()), null, '0'))
   }
 
-  shortcomings({ vip_address, additional_vips, default_pool }: DatagramListener): string[] {
-    const members = default_pool?.members ?? []
-    const others = members.filter(each => each.address.includes(':') !== vip_address.includes(':'))
+  shortcomings(document: DatagramListener): string[] {
     return [
-      ...(additional_vips ? ['datagrams are taken at the first VIP alone'] : []),
-      ...(default_pool?.lb_algorithm === 'LEAST_CONNECTIONS'
+      ...(document.default_pool?.lb_algorithm === 'LEAST_CONNECTIONS'
         ? ['LEAST_CONNECTIONS: nftables cannot compare members, so they take turns by their weights']
         : []),
-      ...(others.length > 0
-        ? [`members of another IP version than the VIP get nothing: ${others.map(each => each.address).join(', ')}`]
-        : []),
+      ...shortOfVips(document),
     ]
   }
 
@@ -75,8 +71,8 @@ export class DatagramRules implements DatagramDriver {
     const { rules, kernel, folder } = this.#options
     const down = new Set(this.#health.down)
     const wanted = rulesetOf(document, down)
-    // flows of another kind of rules lead nowhere, even those to members that stay
-    const others = rules.now !== null && rules.now.family !== wanted.family
+    // flows that IPVS began lead nowhere, even those to members that stay
+    const others = rules.now !== null && mapsOf(rules.now).length === 0
     await keep(folder, { text, down: [...down] })
     await rules.bring(wanted)
     this.#document = document

@@ -1,7 +1,7 @@
 /** The table that a UDP listener has in the kernel: what is in it, how it becomes what is wanted, and what it has counted. */
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { type Ruleset, tableOf } from '../amphora/nftables/ruleset.ts'
+import { alike, type Ruleset, tableOf } from '../amphora/nftables/listener-table.ts'
 import { fingerprintOf, scriptsOf } from '../amphora/nftables/script.ts'
 import type { DatagramKernel } from './datagram-kernel.ts'
 import { readIfThere, writeWhole } from './files.ts'
@@ -32,17 +32,16 @@ export class RulesInForce {
   /** On disk first: what is cut off here is completed after the agent's next start. */
   async bring(wanted: Ruleset): Promise<void> {
     const { kernel, log, id } = this.#options
-    // another family's table would stay beside it
-    if (this.#now !== null && this.#now.family !== wanted.family) await this.withdraw()
     const inForce = this.#now
     await writeWhole(this.#file, JSON.stringify([inForce, wanted]))
     const born = randomBytes(6).toString('hex')
     // counters begin anew with the table
-    if (inForce === null) await this.count().catch(() => {})
+    const anew = inForce === null || !alike(inForce, wanted)
+    if (anew) await this.count().catch(() => {})
     try {
-      await kernel.apply(scriptsOf(wanted, inForce, born), wanted.family, inForce === null)
+      await kernel.apply(scriptsOf(wanted, inForce, born), wanted.family, anew)
     } catch (error) {
-      if (inForce === null) throw error
+      if (anew) throw error
       log('the rules are made anew', { listener: id, error: String(error) })
       await this.count().catch(() => {})
       await kernel.apply(scriptsOf(wanted, null, born), wanted.family, true)

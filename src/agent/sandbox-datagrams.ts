@@ -12,6 +12,7 @@ import { input, pool } from '../amphora/nftables/sample.ts'
 import type { Applied } from '../amphora/rest.ts'
 import { succeed } from './command.ts'
 import { MEMBER_MAC, Sandbox, until } from './sandbox.ts'
+import type { Counters } from './statistics.ts'
 
 /** A machine with an agent, the VIP 10.0.0.10 and servers on port 5300 of 10.0.0.11, .12, .13, 10.1.0.11 and fd00::11. */
 export class DatagramWorld {
@@ -75,6 +76,19 @@ export class DatagramWorld {
     const { seq } = await this.beat()
     await until(async () => (await this.beat()).seq >= seq + 2, 'a heartbeat')
     return this.beat()
+  }
+
+  /** What the heartbeats have counted for the listener, once it rests: a slow machine tells it a beat later. */
+  async counted(listener = input().listener.id): Promise<Counters> {
+    const now = async () => (await this.next()).ottavia!.counters[listener]!
+    let last = await now()
+    const rests = async () => {
+      const before = last
+      last = await now()
+      return JSON.stringify(before) === JSON.stringify(last)
+    }
+    await until(rests, 'the counters to rest')
+    return last
   }
 
   /** What it says of the members. */

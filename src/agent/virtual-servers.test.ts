@@ -119,22 +119,9 @@ describe.skipIf(!ipvs)('a kernel with IPVS', () => {
   })
 
   test('counts what went through, in the words of heartbeats', async () => {
-    const own = async () => (await world.next()).ottavia!.counters[id]!
-    // a slow machine tells what it has counted a beat later
-    const atRest = async () => {
-      let last = await own()
-      const rests = async () => {
-        const now = await own()
-        const same = JSON.stringify(now) === JSON.stringify(last)
-        last = now
-        return same
-      }
-      await until(rests, 'the counters to rest')
-      return last
-    }
-    const before = await atRest()
+    const before = await world.counted()
     await world.lan.ask(flows(7, 'counted'))
-    const { rx, tx, totconns } = await atRest()
+    const { rx, tx, totconns } = await world.counted()
     expect({ rx: rx - before.rx, tx: tx - before.tx, totconns: totconns - before.totconns }).toEqual({
       rx: 7 * (28 + 'hi'.length),
       tx: 7 * (28 + one.length),

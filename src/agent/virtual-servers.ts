@@ -3,8 +3,9 @@ import fs from 'node:fs/promises'
 import path from 'node:path'
 import type { ReportedPool } from '../amphora/heartbeat.ts'
 import { renderVirtualServers, shortOfVirtualServers } from '../amphora/keepalived/virtual-servers.ts'
-import { type DatagramListener, vipsOf } from '../amphora/nftables/datagram-listener.ts'
+import type { DatagramListener } from '../amphora/nftables/datagram-listener.ts'
 import { guardOf } from '../amphora/nftables/guard.ts'
+import { mapsOf } from '../amphora/nftables/listener-table.ts'
 import { scriptsOf } from '../amphora/nftables/script.ts'
 import type { Answered } from './beat.ts'
 import { run } from './command.ts'
@@ -66,14 +67,14 @@ export class VirtualServers implements DatagramDriver {
   async bring(document: DatagramListener, text: string): Promise<void> {
     const { rules, kernel, folder, base_path, agent } = this.#options
     const guard = guardOf(document)
-    const others = rules.now !== null && rules.now.family !== guard.family
+    const others = rules.now !== null && mapsOf(rules.now).length > 0
     await keep(folder, { text, down: [] })
     await writeUdpCheck(base_path, agent)
     await rules.bring(guard)
     await this.#serve(document)
     this.#document = document
-    // flows of another kind of rules lead past the virtual servers
-    if (others) for (const vip_address of vipsOf(document)) await kernel.forget({ ...document, vip_address }, [])
+    // flows that rules began lead past the virtual servers
+    if (others) await kernel.forget(document, [])
   }
 
   async resume(document: DatagramListener, { text }: Kept): Promise<void> {

@@ -1,24 +1,26 @@
-/** A client that asks by datagrams. A program of its own: `node datagram-client.ts VIP PORT`. For each line of its input, the
- *  name of a group and how many flows that has, it sends one datagram on each of them (a flow that there was before is the
- *  same again) and prints as JSON who answered, by flow: "silence" after a second, or the error's code. */
+/** A client that asks by datagrams. A program of its own: `node datagram-client.ts VIP PORT FIRST`, where FIRST is the first
+ *  of its own ports. For each line of its input, the name of a group and how many flows that has, it sends one datagram on
+ *  each of them (a flow that there was before is the same again) and prints as JSON who answered, by flow: "silence" after a
+ *  second, or the error's code. */
 import dgram from 'node:dgram'
 import { createInterface } from 'node:readline'
 
 /** Who answered, by flow. */
 export type Answers = Record<string, string>
 
-const [vip, port] = process.argv.slice(2) as [string, string]
+const [vip, port, first] = process.argv.slice(2) as [string, string, string]
 const flows = new Map<string, dgram.Socket>()
 /** A port that was used before may be remembered with its member. */
-let next_port = 10_000
+let next_port = Number(first)
 
 async function flow(name: string): Promise<dgram.Socket> {
   const known = flows.get(name)
   if (known) return known
   const socket = dgram.createSocket(vip.includes(':') ? 'udp6' : 'udp4')
-  socket.on('error', () => {})
   flows.set(name, socket)
+  // a port that somebody has throws here, and nobody waits in vain
   await new Promise<void>(resolve => socket.bind(next_port++, resolve))
+  socket.on('error', () => {})
   await new Promise<void>(resolve => socket.connect(Number(port), vip, resolve))
   return socket
 }

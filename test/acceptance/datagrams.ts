@@ -22,7 +22,8 @@ export class DatagramClient {
 
   constructor(stack: Stack, vip: string, port: number) {
     const client = path.join(import.meta.dirname, 'datagram-client.ts')
-    const [program, ...args] = stack.command('exec', '--', process.execPath, client, vip, String(port))
+    const [program, ...args] = stack.command('exec', '--', process.execPath, client, vip, ...[port, first].map(String))
+    first += PORTS
     this.#child = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#reader = createInterface({ input: this.#child.stdout! })
     this.#lines = this.#reader[Symbol.asyncIterator]()
@@ -53,3 +54,7 @@ export class DatagramClient {
 }
 
 let groups = 0
+
+/** Clients share a host, and so its ports. */
+const PORTS = 2_000
+let first = 10_000

@@ -1,5 +1,6 @@
 /** UDP listeners through the genuine `openstack loadbalancer`: datagrams reach members by the VIP of a pair. */
 import fs from 'node:fs'
+import { isIPv4, isIPv6 } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
@@ -13,6 +14,7 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ottavia-udp-'))
 const names = ['udp1', 'udp2']
 const member_port = 5300
 let addresses: Record<string, string>
+let six: Record<string, string>
 let demo: Api
 let lb: Made
 let client: DatagramClient
@@ -46,7 +48,10 @@ beforeAll(async () => {
   for (const name of names)
     await eventually(`${name} serves`, async () => (await openstack('console', 'log', 'show', name)).includes('SERVES'))
   const { servers } = await stack.status()
-  addresses = Object.fromEntries(names.map(name => [name, servers.find(one => one.name === name)!.addresses[0]!]))
+  const addressOf = (of: string, is: (address: string) => boolean) =>
+    servers.find(one => one.name === of)!.addresses.find(is)!
+  addresses = Object.fromEntries(names.map(name => [name, addressOf(name, isIPv4)]))
+  six = Object.fromEntries(names.map(name => [name, addressOf(name, isIPv6)]))
 })
 afterAll(async () => {
   await client?.end()
@@ -150,5 +155,59 @@ test('when the listener is deleted nothing answers, and no rules are left', asyn
     const inside = await Inside.of(stack, lb.id, role)
     expect(await inside.shell('nft list ruleset')).toBe('')
     expect(await inside.shell('conntrack -L -p udp 2> /dev/null')).not.toContain('dport=53 ')
+  }
+})
+
+test('VIPs of both families take datagrams, each for its own members, and move together', async () => {
+  const subnets = { 4: await demo.subnet('private-subnet'), 6: await demo.subnet('ipv6-private-subnet') }
+  const to = (address: string, name: string, weight = 1) => {
+    const subnet_id = subnets[isIPv6(address) ? 6 : 4]
+    return { name, address, weight, subnet_id, protocol_port: member_port }
+  }
+  const both = (await demo.made('loadbalancers', 'loadbalancer', {
+    ...{ name: 'udp-both', vip_subnet_id: subnets[4], additional_vips: [{ subnet_id: subnets[6] }] },
+    listeners: [
+      {
+        ...{ name: 'udp-both', protocol: 'UDP', protocol_port: 53, allowed_cidrs: ['10.0.0.0/8', 'fd00::/8'] },
+        default_pool: {
+          ...{ name: 'udp-both', protocol: 'UDP', lb_algorithm: 'ROUND_ROBIN' },
+          healthmonitor: { type: 'UDP-CONNECT', delay: 3, timeout: 1, max_retries: 1, max_retries_down: 1 },
+          members: [
+            ...[to(addresses.udp1!, 'b1', 3), to(addresses.udp2!, 'b2')],
+            ...[to(six.udp1!, 'b3'), to(six.udp2!, 'b4')],
+          ],
+        },
+      },
+    ],
+  })) as Made & { additional_vips: { ip_address: string }[]; listeners: { id: string }[] }
+  const clients = [both.vip_address, both.additional_vips[0]!.ip_address].map(vip => new DatagramClient(stack, vip, 53))
+  const [four, of_six] = clients as [DatagramClient, DatagramClient]
+  try {
+    await demo.settled(both.id)
+    await eventually('both VIPs to answer', async () => {
+      const got = [await four.shares(1), await of_six.shares(1)]
+      return got.every(each => names.includes(Object.keys(each)[0]!))
+    })
+    expect(await four.shares(20)).toEqual({ udp1: 15, udp2: 5 })
+    expect(await of_six.shares(20)).toEqual({ udp1: 10, udp2: 10 })
+    type Stats = { stats: Record<'total_connections', number> }
+    await eventually('one sum for both', async () => {
+      const { stats } = (await demo.octavia<Stats>('GET', `listeners/${both.listeners[0]!.id}/stats`)).body
+      return stats.total_connections >= 42
+    })
+    await of_six.ask('kept', 10)
+    await act('member', 'delete', '--wait', 'udp-both', 'b4')
+    expect(new Set(Object.values(await of_six.ask('kept', 10)))).toEqual(new Set(['udp1']))
+    expect(await four.shares(4)).toEqual({ udp1: 3, udp2: 1 })
+    const master = await Inside.of(stack, both.id, 'MASTER')
+    expect(await master.shell('nft list tables')).toMatch(/^table inet udp_/m)
+    await master.end('everything')
+    await eventually('both VIPs by the other', async () => {
+      const got = [await four.ask('moved', 3), await of_six.ask('moved', 3)]
+      return got.every(each => Object.values(each).every(who => names.includes(who)))
+    })
+  } finally {
+    for (const each of clients) await each.end()
+    await demo.removed(both.id)
   }
 })

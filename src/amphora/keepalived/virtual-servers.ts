@@ -1,10 +1,11 @@
 /** keepalived.conf of one UDP listener, as a pure function of its document: virtual servers of the kernel's IPVS. */
-import { isIP, isIPv6 } from 'node:net'
+import { isIP } from 'node:net'
 import {
   type DatagramListener,
   type DatagramMember,
   type DatagramMonitor,
   type DatagramPool,
+  shortOfVips,
   vipsOf,
 } from '../nftables/datagram-listener.ts'
 import { address, type Block, expected, name, path, quoted, whole, written } from './language.ts'
@@ -35,13 +36,9 @@ export type Surroundings = {
 export function shortOfVirtualServers(listener: DatagramListener): string[] {
   const pool = listener.default_pool
   if (pool === null) return []
-  const vips = vipsOf(listener)
-  const astray = pool.members.filter(each => !vips.some(vip => isIPv6(vip) === isIPv6(each.address)))
   const method = pool.health_monitor?.type === 'HTTP' ? (pool.health_monitor.http_method ?? 'GET') : 'GET'
   return [
-    ...(astray.length > 0
-      ? [`members of another IP version than the VIPs get nothing: ${astray.map(each => each.address).join(', ')}`]
-      : []),
+    ...shortOfVips(listener),
     ...(pool.members.some(each => each.backup) ? ['keepalived knows no backup members: they serve like others'] : []),
     ...(method === 'GET' ? [] : [`keepalived does not ask by ${method}: a connection is tried instead`]),
   ]

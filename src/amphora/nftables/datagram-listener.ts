@@ -97,6 +97,15 @@ export function vipsOf({ vip_address, additional_vips = [] }: DatagramListener):
   return [vip_address, ...additional_vips]
 }
 
+/** Members of a family that no VIP has get nothing, whoever forwards. In plain words. */
+export function shortOfVips(listener: DatagramListener): string[] {
+  const vips = vipsOf(listener)
+  const members = listener.default_pool?.members ?? []
+  const astray = members.filter(each => !vips.some(vip => isIPv6(vip) === isIPv6(each.address)))
+  if (astray.length === 0) return []
+  return [`members of another IP version than the VIPs get nothing: ${astray.map(each => each.address).join(', ')}`]
+}
+
 /** Default: the figures of the described system. */
 function persistenceOf(given: NonNullable<ListenerInput['default_pool']>['session_persistence']) {
   if (given?.type !== 'SOURCE_IP') return null

@@ -11,6 +11,8 @@ import { input, listenerOf, member, pool, sourceIp } from './sample.ts'
 import { ground, removal, scriptsOf } from './script.ts'
 
 const six = { vip_address: 'fd00::10' }
+const both = { additional_vips: ['fd00::10'] }
+const six_of = (n: number) => member(n, { address: `fd00::${10 + n}` })
 const cases: Record<string, { of: ListenerInput; down?: string[] }> = {
   'round-robin': { of: input() },
   weights: { of: input({}, pool([member(1, { weight: 3 }), member(2), member(3, { weight: 2 })])) },
@@ -41,6 +43,30 @@ const cases: Record<string, { of: ListenerInput; down?: string[] }> = {
   'allowed-cidrs-of-the-other-family': { of: input({ allowed_cidrs: ['2001:db8::/32'] }) },
   'connection-limit': { of: input({ connection_limit: 2_000 }) },
   ipv6: { of: input({ allowed_cidrs: ['fd00::/8'] }, pool([member(1, { address: 'fd00::11' }), member(2)]), six) },
+  'two-vips-of-one-family': { of: input({}, pool(), { additional_vips: ['10.0.1.10'] }) },
+  'both-families': { of: input({}, pool([member(1, { weight: 3 }), member(2), six_of(3), six_of(4)]), both) },
+  'both-families-the-first-vip-ipv6': {
+    of: input({}, pool([member(1), six_of(2)]), { ...six, additional_vips: ['10.0.0.10', 'fd00:1::10'] }),
+  },
+  'both-families-source-ip': {
+    of: input({}, pool([member(1), six_of(2), six_of(3)], { lb_algorithm: 'SOURCE_IP' }), both),
+  },
+  'both-families-persistence': {
+    of: input({}, pool([member(1), six_of(2)], { session_persistence: sourceIp(60, '255.255.255.0') }), both),
+  },
+  'both-families-kept-out': {
+    of: input(
+      { connection_limit: 2_000, allowed_cidrs: ['10.0.0.0/8', 'fd00::/8'] },
+      pool([member(1), six_of(2)]),
+      both,
+    ),
+  },
+  'both-families-one-kept-out': { of: input({ allowed_cidrs: ['10.0.0.0/8'] }, pool([member(1), six_of(2)]), both) },
+  'both-families-one-down': { of: input({}, pool([member(1), six_of(2)]), both), down: [member(2).id] },
+  'both-families-backups': {
+    of: input({}, pool([member(1), member(2, { backup: true }), { ...six_of(3), backup: true }]), both),
+  },
+  'both-families-no-pool': { of: input({}, null, both) },
   'no-pool': { of: input({}, null) },
   'disabled-pool': { of: input({}, pool([member(1)], { admin_state_up: false })) },
 }
@@ -77,7 +103,13 @@ const members = fc.array(
 const anyInput = fc
   .record({
     members,
-    six: fc.boolean(),
+    vips: fc.constantFrom(
+      {},
+      six,
+      both,
+      { additional_vips: ['10.0.1.10'] },
+      { ...six, additional_vips: ['10.0.0.10'] },
+    ),
     protocol_port: fc.integer({ min: 1, max: 65_535 }),
     connection_limit: fc.constantFrom(-1, 0, 1, 100_000, 2 ** 31),
     cidrs: fc.uniqueArray(
@@ -87,22 +119,20 @@ const anyInput = fc
     persistence: fc.option(fc.tuple(fc.option(fc.nat(100_000)), fc.constantFrom(null, '255.255.0.0', 'ffff::'))),
     enabled: fc.boolean(),
   })
-  .map(({ members, six: v6, cidrs, persistence, enabled, lb_algorithm, ...listener }): ListenerInput => {
+  .map(({ members, vips, cidrs, persistence, enabled, lb_algorithm, ...listener }): ListenerInput => {
     const unique = new Map(members.map(each => [each.n, each]))
     const made = [...unique.values()].map(({ n, six, ...change }): MemberInput => {
       return member(n, { ...change, ...(six ? { address: `fd00::${n}:1` } : {}) })
     })
     const session_persistence = persistence === null ? null : sourceIp(...persistence)
     const default_pool = pool(made, { lb_algorithm, session_persistence, admin_state_up: enabled })
-    return input({ ...listener, allowed_cidrs: cidrs }, default_pool, v6 ? six : {})
+    return input({ ...listener, allowed_cidrs: cidrs }, default_pool, vips)
   })
 
 test('whatever the objects are, nft accepts the rules, and every change from one to another', () => {
   fc.assert(
     fc.property(anyInput, anyInput, ids, (before, after, down) => {
-      const [first, second] = [before, { ...after, load_balancer: before.load_balancer }].map(each => {
-        return rulesetOf(listenerOf(each), new Set([member(down).id]))
-      })
+      const [first, second] = [before, after].map(each => rulesetOf(listenerOf(each), new Set([member(down).id])))
       const text = [...scriptsOf(first!, null, '0'), ...scriptsOf(second!, first!, '0')].join('')
       expect(checked(text)).toEqual({ status: 0, stderr: '' })
     }),
@@ -113,14 +143,25 @@ test('whatever the objects are, nft accepts the rules, and every change from one
 test('a change ends where a fresh start would have', () => {
   fc.assert(
     fc.property(anyInput, anyInput, (before, after) => {
-      const [first, second] = [before, { ...after, load_balancer: before.load_balancer }].map(each => {
-        return rulesetOf(listenerOf(each), new Set())
-      })
+      const [first, second] = [before, after].map(each => rulesetOf(listenerOf(each), new Set()))
       const changed = [...scriptsOf(first!, null, '0'), ...scriptsOf(second!, first!, '0')].join('')
       expect(listed(changed)).toEqual(listed(scriptsOf(second!, null, '0').join('')))
     }),
     { numRuns: 30 },
   )
+})
+
+test('VIPs come and go by a difference while their families stay the same', () => {
+  const scripts = (before: ListenerInput, after: ListenerInput) => {
+    const [first, second] = [before, after].map(each => rulesetOf(listenerOf(each), new Set()))
+    return scriptsOf(second!, first!, '0').join('')
+  }
+  const at = (...additional_vips: string[]) => input({}, pool([member(1), six_of(2)]), { additional_vips })
+  expect(scripts(at(), at('10.0.1.10'))).not.toMatch(/ table | counter .* received| map /)
+  expect(scripts(at('fd00::10'), at('fd00::20', 'fd00::30'))).not.toMatch(/ table | counter .* received| map /)
+  const table = 'udp_57865deb_b8b6_45bc_a2d2_d231c7e011ae'
+  expect(scripts(at(), at('fd00::10'))).toContain(`delete table ip ${table}\n`)
+  expect(scripts(at('fd00::10'), at())).toContain(`delete table inet ${table}\n`)
 })
 
 test('no string of a tenant reaches the rules: it is refused, or it is not there', () => {
@@ -166,6 +207,7 @@ test('the rendering itself lets nothing pass either, whoever read the document',
   const bad = [
     { ...good, id: evil },
     { ...good, vip_address: evil },
+    { ...good, additional_vips: [evil] },
     { ...good, allowed_cidrs: [evil] },
     { ...good, protocol_port: evil as unknown as number },
     withPool({ members: [{ ...good.default_pool!.members[0]!, address: evil }] }),

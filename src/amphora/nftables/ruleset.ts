@@ -1,28 +1,68 @@
 /** The nftables rules of one UDP listener, as a pure function of its document and of which members are down. */
 import { createHash } from 'node:crypto'
-import { isIP, isIPv6 } from 'node:net'
-import type { DatagramListener, DatagramMember, DatagramPool } from './datagram-listener.ts'
+import { type DatagramListener, type DatagramMember, type DatagramPool, vipsOf } from './datagram-listener.ts'
+import {
+  address,
+  type Chain,
+  chainsOf,
+  counters,
+  type Family,
+  familyOf,
+  type Maps,
+  only,
+  type Ruleset,
+  suffixOf,
+  tableOf,
+  whole,
+} from './listener-table.ts'
 import { hashSlots, type Share, turns } from './shares.ts'
 
-/** One table per listener. Its chains: `watch` sees every datagram, counts it and, in `admit`, keeps out who is not to come
- *  in; `turn` sees the first one of each flow, and `choose` gives it the mark of a member, by what is remembered of the
- *  client or by the pool's rule, and the member's address; the kernel remembers both for the rest of the flow. `back` makes
- *  members answer by way of this machine. Members are elements of a map, not rules: a transaction has room for some 200 kB
- *  where the machine is in a user namespace (measured: 1,000 members with a chain each were refused).
+/** One table per listener. Its chain `choose` gives the first datagram of a flow the mark of a member of its own family, by
+ *  what is remembered of the client or by the pool's rule, and the member's address; the kernel remembers both for the rest
+ *  of the flow. Members are elements of a map, not rules: a transaction has room for some 200 kB where the machine is in a
+ *  user namespace (measured: 1,000 members with a chain each were refused). VIPs of both families share a table, because a
+ *  limit of the listener's has to be counted in one place.
  *  Throws RangeError for a value that is no address, so that nothing can end a word or a rule. */
 export function rulesetOf(listener: DatagramListener, down: ReadonlySet<string>): Ruleset {
-  const family = isIPv6(listener.vip_address) ? 'ip6' : 'ip'
-  const pool = listener.default_pool
-  const members = pool === null ? [] : numbered(pool.members.filter(each => sameFamily(each.address, family)))
-  const chosen = usable(members, down)
+  const families = (['ip', 'ip6'] as const).filter(family => vipsOf(listener).some(vip => familyOf(vip) === family))
+  const table = families.length === 1 ? families[0]! : 'inet'
+  const sides = families.map(family => sideOf(listener.default_pool, family, table, down))
+  const [first, six] = sides
+  return {
+    family: table,
+    table: tableOf(listener.id),
+    counters,
+    clients: first!.clients,
+    members: first!.members,
+    chains: chainsOf(listener, table, {
+      admit: admission(listener, table, sides),
+      choose: six === undefined ? first!.choosing : sides.map(each => `${only(each.family, table)}goto ${each.chain}`),
+      beside:
+        six === undefined ? [] : sides.map((each): Chain => ({ name: each.chain, hook: null, rules: each.choosing })),
+      returning: 'ct status dnat ',
+    }),
+    ...(six === undefined ? {} : { six: { clients: six.clients, members: six.members } }),
+  }
+}
+
+/** What one family has of a table. */
+type Side = Maps & {
+  family: Family
+  chain: string
+  choosing: string[]
+  /** Notes the client's member, or notes it again. */
+  remember: string[]
+}
+
+function sideOf(pool: DatagramPool | null, family: Family, table: Ruleset['family'], down: ReadonlySet<string>): Side {
+  const suffix = suffixOf(family, table)
+  const own = pool === null ? [] : numbered(pool.members.filter(each => familyOf(each.address) === family))
+  const chosen = usable(own, down)
   const clients = pool === null ? null : clientsOf(pool, family)
-  const remember = clients === null ? [] : [`update @clients { ${family} saddr & ${clients.mask} : ct mark }`]
-  const recall = clients === null ? [] : [`ct mark set ${family} saddr & ${clients.mask} map @clients`]
-  const send = `meta l4proto udp dnat to ct mark map @members`
-  const vip = address(listener.vip_address)
-  const port = whole(listener.protocol_port)
-  const flow = `meta l4proto udp ct original ${family} daddr ${vip} ct original proto-dst ${port}`
-  const arriving = `${family} daddr ${vip} udp dport ${port}`
+  const client = clients === null ? '' : `${family} saddr & ${clients.mask}`
+  const remember = clients === null ? [] : [`update @clients${suffix} { ${client} : ct mark }`]
+  const recall = clients === null ? [] : [`ct mark set ${client} map @clients${suffix}`]
+  const send = `meta l4proto udp dnat ${table === 'inet' ? `${family} ` : ''}to ct mark map @members${suffix}`
   const choosing =
     pool === null || chosen.length === 0
       ? []
@@ -33,48 +73,9 @@ export function rulesetOf(listener: DatagramListener, down: ReadonlySet<string>)
           ...remember,
           send,
         ]
-  const chains: Chain[] = [
-    { name: 'admit', hook: null, rules: admission(listener, family, remember, chosen.length > 0) },
-    { name: 'choose', hook: null, rules: ['counter name flows', ...choosing] },
-    {
-      name: 'watch',
-      // after connection tracking, before addresses change
-      hook: 'filter hook prerouting priority -150',
-      // a member's answer may go to the very port, where the client's was that too
-      rules: [`ct direction original ${arriving} goto admit`, `ct direction reply ${flow} counter name sent`],
-    },
-    { name: 'turn', hook: 'nat hook prerouting priority -100', rules: [`${arriving} goto choose`] },
-    { name: 'back', hook: 'nat hook postrouting priority 100', rules: [`ct status dnat ${flow} masquerade`] },
-  ]
-  return {
-    family,
-    table: tableOf(listener.id),
-    counters: ['received', 'sent', 'flows'],
-    clients,
-    members: chosen.map(each => `${mark(each.number)} : ${address(each.address)} . ${whole(each.protocol_port)}`),
-    chains,
-  }
+  const members = chosen.map(each => `${mark(each.number)} : ${address(each.address)} . ${whole(each.protocol_port)}`)
+  return { family, chain: `choose${suffix}`, choosing, remember, clients, members }
 }
-
-export type Ruleset = {
-  /** Of a listener of one family, or (inet) of any. */
-  family: 'ip' | 'ip6' | 'inet'
-  table: string
-  counters: string[]
-  /** The map from client to the mark of its member. */
-  clients: { mask: string; timeout_s: number } | null
-  /** The elements of the map from mark to member, of those who get new flows. */
-  members: string[]
-  chains: Chain[]
-}
-
-export type Chain = { name: string; hook: string | null; rules: string[] }
-
-export function tableOf(listener_id: string): string {
-  return `${TABLE_PREFIX}${name(listener_id).replaceAll('-', '_')}`
-}
-
-export const TABLE_PREFIX = 'udp_'
 
 /** Members that keep the flows that they have: all that are enabled and not down; a weight of 0 gives nothing new. */
 export function keeping({ default_pool }: DatagramListener, down: ReadonlySet<string>): DatagramMember[] {
@@ -110,27 +111,23 @@ function known(rule: string): string {
 
 /** Where no member can serve, senders are told: nothing listens there. Their datagram leaves no trace in connection
  *  tracking, so that the next one finds a member that has come meanwhile. */
-function admission(
-  { allowed_cidrs, connection_limit }: DatagramListener,
-  family: Ruleset['family'],
-  remember: string[],
-  open: boolean,
-): string[] {
-  const cidrs = allowed_cidrs.filter(each => sameFamily(each.split('/')[0]!, family)).map(network)
-  const reject = `reject with ${family === 'ip' ? 'icmp' : 'icmpv6'} port-unreachable`
-  const outsiders = cidrs.length > 0 ? [`${family} saddr != { ${cidrs.join(', ')} } drop`] : ['drop']
+function admission({ connection_limit }: DatagramListener, table: Ruleset['family'], sides: Side[]): string[] {
+  const closed = sides.filter(each => each.members.length === 0)
   return [
-    ...(allowed_cidrs.length > 0 ? outsiders : []),
-    ...(open ? [] : [`ct state new ${reject}`]),
-    ...(connection_limit > 0 ? [`ct state new ct count over ${whole(connection_limit)} ${reject}`] : []),
+    ...closed.map(({ family }) => `${only(family, table)}ct state new ${rejecting(family)}`),
+    ...(connection_limit > 0 ? [`ct state new ct count over ${whole(connection_limit)} ${rejecting(table)}`] : []),
     'counter name received',
-    ...remember.map(known),
+    ...sides.flatMap(each => each.remember.map(known)),
   ]
+}
+
+function rejecting(family: Ruleset['family']): string {
+  return `reject with ${{ ip: 'icmp', ip6: 'icmpv6', inet: 'icmpx' }[family]} port-unreachable`
 }
 
 /** Which mark. The seed is fixed: two amphorae of a pair, and one after a change, choose alike. LEAST_CONNECTIONS takes turns
  *  too: the kernel cannot compare how many flows members have. */
-function choice(pool: DatagramPool, family: Ruleset['family'], chosen: Numbered[]): string {
+function choice(pool: DatagramPool, family: Family, chosen: Numbered[]): string {
   const map = (slots: number[]) =>
     `map { ${slots.map((n, slot) => `${slot} : ${mark(chosen[n]!.number)}`).join(', ')} }`
   if (pool.lb_algorithm === 'SOURCE_IP') {
@@ -151,11 +148,11 @@ function choice(pool: DatagramPool, family: Ruleset['family'], chosen: Numbered[
 const SEED = '0x0da7a6a1'
 
 /** A netmask of the other family says nothing here. */
-function clientsOf(pool: DatagramPool, family: Ruleset['family']): Ruleset['clients'] {
+function clientsOf(pool: DatagramPool, family: Family): Maps['clients'] {
   if (pool.session_persistence === null) return null
   const { persistence_timeout, persistence_granularity } = pool.session_persistence
   const everyone = family === 'ip' ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'
-  const mask = persistence_granularity !== null && sameFamily(persistence_granularity, family)
+  const mask = persistence_granularity !== null && familyOf(persistence_granularity) === family
   return {
     mask: mask ? address(persistence_granularity) : everyone,
     timeout_s: Math.max(1, whole(persistence_timeout)),
@@ -164,33 +161,4 @@ function clientsOf(pool: DatagramPool, family: Ruleset['family']): Ruleset['clie
 
 function mark(number: number): string {
   return `0x${number.toString(16)}`
-}
-
-function sameFamily(value: string, family: Ruleset['family']): boolean {
-  return isIPv6(value) === (family === 'ip6')
-}
-
-export function address(value: string): string {
-  return expected(isIP(value) !== 0 && !value.includes('%'), value, 'an address')
-}
-
-export function network(value: string): string {
-  const [where = '', length = '', ...more] = value.split('/')
-  const fits = /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(where) ? 128 : 32)
-  address(where)
-  return expected(fits && more.length === 0, value, 'a network')
-}
-
-function name(value: string): string {
-  return expected(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(value), value, 'an id')
-}
-
-export function whole(value: number): number {
-  expected(Number.isSafeInteger(value) && value >= 0, String(value), 'a whole number')
-  return value
-}
-
-function expected(fits: boolean, text: string, what: string): string {
-  if (!fits) throw new RangeError(`${JSON.stringify(text)} is not ${what}`)
-  return text
 }

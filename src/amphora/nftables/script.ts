@@ -1,24 +1,26 @@
 /** What nft is told to bring a listener's rules into force, or out of it. Each text is one transaction of the kernel's. */
 import { createHash } from 'node:crypto'
-import type { Chain, Ruleset } from './ruleset.ts'
+import { alike, type Chain, mapsOf, type Ruleset } from './listener-table.ts'
 
 /** From what is in force, to what is wanted, by the smallest change: chains that are the same are not touched, nor counters,
  *  nor what is remembered of clients. Null is in force: the table is made anew, whatever is there; `born` tells it from
- *  those before it. Connection tracking does not notice any of it. Several texts only where one would be too long: members
- *  come before they are chosen, and everything is in force, and said to be, with the last. */
+ *  those before it. So it is where another kind of table is in force, which goes when the new one has its rules. Connection
+ *  tracking does not notice any of it. Several texts only where one would be too long: members come before they are chosen,
+ *  and everything is in force, and said to be, with the last. */
 export function scriptsOf(wanted: Ruleset, inForce: Ruleset | null, born: string): string[] {
   const at = `${wanted.family} ${wanted.table}`
   if (inForce !== null && fingerprintOf(inForce) === fingerprintOf(wanted)) return []
-  const former = new Set(inForce?.members)
-  const present = new Set(wanted.members)
-  const coming = chunks(wanted.members.filter(each => !former.has(each))).map(each => elements('add', each, at))
-  const going = chunks([...former].filter(each => !present.has(each))).map(each => elements('delete', each, at))
-  const first = inForce === null ? table(wanted, at, born) : []
-  const last = inForce === null ? rules(wanted, at) : difference(wanted, inForce, at)
+  const former = inForce !== null && alike(inForce, wanted) ? inForce : null
+  const coming = elements('add', wanted, former, at)
+  const going = former === null ? [] : elements('delete', former, wanted, at)
+  const first = former === null ? table(wanted, at, born) : []
+  const last = former === null ? rules(wanted, at) : difference(wanted, former, at)
+  // one of the same name and family has gone already
+  const replaced = inForce !== null && inForce.family !== wanted.family ? [removal(inForce).trimEnd()] : []
   // a member that goes takes its mark with it, which another may have had meanwhile
-  const steps = [...going.slice(1), ...coming.slice(1)].map(each => [each])
-  const ends = [...last, ...going.slice(0, 1), ...coming.slice(0, 1)]
-  const all = inForce === null && steps.length > 0 ? [first, ...steps, ends] : [...steps, [...first, ...ends]]
+  const steps = [...going.slice(1), ...coming.slice(1)]
+  const ends = [...replaced, ...last, ...going.slice(0, 1).flat(), ...coming.slice(0, 1).flat()]
+  const all = former === null && steps.length > 0 ? [first, ...steps, ends] : [...steps, [...first, ...ends]]
   return all.map(lines => lines.map(line => `${line}\n`).join(''))
 }
 
@@ -58,28 +60,34 @@ function table(wanted: Ruleset, at: string, born: string): string[] {
   return [
     ...[`add table ${at}`, `delete table ${at}`, `add table ${at}`],
     ...[...wanted.counters, `${BORN_PREFIX}${born}`].map(each => `add counter ${at} ${each}`),
-    `add map ${at} members { type mark : ${wanted.family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'} . inet_service; }`,
+    ...mapsOf(wanted).map(({ suffix, family }) => {
+      return `add map ${at} members${suffix} { type mark : ${kinds[family]} . inet_service; }`
+    }),
   ]
 }
 
 function rules(wanted: Ruleset, at: string): string[] {
   return [
     `add counter ${at} ${FORCE_PREFIX}${fingerprintOf(wanted)}`,
-    ...clientsMap(wanted, at),
+    ...mapsOf(wanted).flatMap(each => clientsMap(each, at)),
     ...wanted.chains.map(chain => added(chain, at)),
     ...wanted.chains.flatMap(chain => filled(chain, at)),
   ]
 }
 
 function difference(wanted: Ruleset, inForce: Ruleset, at: string): string[] {
-  const remembersAnew = JSON.stringify(inForce.clients) !== JSON.stringify(wanted.clients)
+  const formerly = new Map(mapsOf(inForce).map(each => [each.suffix, each.clients]))
+  const anew = mapsOf(wanted).filter(({ suffix, clients }) => {
+    return JSON.stringify(clients) !== JSON.stringify(formerly.get(suffix))
+  })
+  const forgotten = anew.filter(({ suffix }) => formerly.get(suffix) !== null).map(({ suffix }) => `clients${suffix}`)
   const old = new Map(inForce.chains.map(chain => [chain.name, chain]))
   const named = new Set(wanted.chains.map(chain => chain.name))
   const fresh = wanted.chains.filter(chain => !old.has(chain.name))
   const changed = wanted.chains.filter(chain => {
     const former = old.get(chain.name)
     if (former === undefined) return false
-    const mentions = remembersAnew && [...chain.rules, ...former.rules].some(rule => rule.includes('@clients'))
+    const mentions = forgotten.some(map => former.rules.some(rule => `${rule} `.includes(`@${map} `)))
     return mentions || former.rules.join('\n') !== chain.rules.join('\n')
   })
   const gone = inForce.chains.filter(chain => !named.has(chain.name))
@@ -87,31 +95,41 @@ function difference(wanted: Ruleset, inForce: Ruleset, at: string): string[] {
     `delete counter ${at} ${FORCE_PREFIX}${fingerprintOf(inForce)}`,
     `add counter ${at} ${FORCE_PREFIX}${fingerprintOf(wanted)}`,
     ...[...changed, ...gone].map(chain => `flush chain ${at} ${chain.name}`),
-    ...(remembersAnew && inForce.clients !== null ? [`delete map ${at} clients`] : []),
-    ...(remembersAnew ? clientsMap(wanted, at) : []),
+    ...forgotten.map(map => `delete map ${at} ${map}`),
+    ...anew.flatMap(each => clientsMap(each, at)),
     ...fresh.map(chain => added(chain, at)),
     ...[...fresh, ...changed].flatMap(chain => filled(chain, at)),
     ...gone.map(chain => `delete chain ${at} ${chain.name}`),
   ]
 }
 
-function elements(verb: 'add' | 'delete', some: string[], at: string): string {
-  return `${verb} element ${at} members { ${some.join(', ')} }`
+/** Lines for the members of one that the other does not have, as many at a time as go into one transaction. */
+function elements(verb: 'add' | 'delete', those: Ruleset, others: Ruleset | null, at: string): string[][] {
+  const there = new Map(others === null ? [] : mapsOf(others).map(each => [each.suffix, new Set(each.members)]))
+  const some = mapsOf(those).flatMap(({ suffix, members }) => {
+    return members.filter(each => !there.get(suffix)?.has(each)).map(element => ({ map: `members${suffix}`, element }))
+  })
+  return chunks(some).map(chunk => {
+    return [...Map.groupBy(chunk, each => each.map)].map(([map, each]) => {
+      return `${verb} element ${at} ${map} { ${each.map(({ element }) => element).join(', ')} }`
+    })
+  })
 }
 
-function chunks(all: string[]): string[][] {
+function chunks<T>(all: T[]): T[][] {
   return Array.from({ length: Math.ceil(all.length / CHUNK) }, (_, n) => all.slice(n * CHUNK, (n + 1) * CHUNK))
 }
 
 /** Elements in one transaction; one of them takes some 80 bytes of the 200 kB. */
 const CHUNK = 500
 
-function clientsMap({ clients, family }: Ruleset, at: string): string[] {
+function clientsMap({ clients, family, suffix }: ReturnType<typeof mapsOf>[number], at: string): string[] {
   if (clients === null) return []
-  const key = family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'
   const size = 'size 65536; flags dynamic,timeout;'
-  return [`add map ${at} clients { type ${key} : mark; ${size} timeout ${clients.timeout_s}s; }`]
+  return [`add map ${at} clients${suffix} { type ${kinds[family]} : mark; ${size} timeout ${clients.timeout_s}s; }`]
 }
+
+const kinds = { ip: 'ipv4_addr', ip6: 'ipv6_addr' }
 
 function added({ name, hook }: Chain, at: string): string {
   return `add chain ${at} ${name}${hook === null ? '' : ` { type ${hook}; policy accept; }`}`
