@@ -10,13 +10,17 @@ import { machineFabric } from '../../src/pocket/fabric/machine.ts'
 
 type Bandwidth = FabricPort['bandwidth']
 /** What the test says: the limits of host 2, set or found at a start of the cloud; a way to measure; or unplugging it. */
-export type Order = { update: Bandwidth } | { restart: Bandwidth } | { replug: Bandwidth } | { move: 'to' | 'from' } | 'look'
+export type Order =
+  | { update: Bandwidth }
+  | { restart: Bandwidth }
+  | { replug: Bandwidth }
+  | { move: 'to' | 'from' }
+  | 'look'
 export type Told = { received_bytes?: number; links?: string; log?: string[] }
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'shaped-'))
 const log: string[] = []
-const start = () =>
-  machineFabric({ servers_dir: `${dir}/servers`, runtime_dir: dir, log: text => void log.push(text) })
+const start = () => machineFabric({ servers_dir: `${dir}/servers`, runtime_dir: dir, log: text => void log.push(text) })
 let fabric = start()
 const port = (number: number, bandwidth: Bandwidth): FabricPort => ({
   id: `0000000${number}-0000-4000-8000-000000000000`,
@@ -88,6 +92,7 @@ function inside(netns: string, program: string, ...args: string[]) {
 
 async function output(argv: string[]): Promise<string> {
   let text = ''
-  for await (const chunk of spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] }).stdout) text += chunk
+  for await (const chunk of spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] }).stdout)
+    text += chunk
   return text
 }
