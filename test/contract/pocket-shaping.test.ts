@@ -45,8 +45,8 @@ class Machine {
 const free = { egress: null, ingress: null }
 const two = { max_kbps: 2_000, max_burst_kbps: 0 }
 const both = { egress: two, ingress: two }
-/** Five times what two seconds of two megabits and their first burst can be; far below what an unlimited link moves. */
-const much_bytes = 5 * 700_000
+/** Five times more than a second of two megabits and their first burst, and half a second of delay; far below what an unlimited link moves. */
+const much_bytes = 5 * 600_000
 
 describe('a limit', () => {
   let machine: Machine
