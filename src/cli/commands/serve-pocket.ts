@@ -14,10 +14,15 @@ export async function pocketRole(): Promise<void> {
   const log = openLog('pocket')
   const stop = new Stop(log)
   const { ports } = settings
+  const tell = (text: string, fields: Record<string, unknown>) => log.warn(fields, text)
   const sockets = (fd: number, port: number) => [{ fd }, { host: '127.0.0.1', port }]
   const pocket = await startPocket({
     database_url: settings.database_url,
-    fabric: machineFabric({ servers_dir: `${settings.state_dir}/servers`, runtime_dir: settings.runtime_dir }),
+    fabric: machineFabric({
+      servers_dir: `${settings.state_dir}/servers`,
+      runtime_dir: settings.runtime_dir,
+      log: tell,
+    }),
     state_dir: settings.state_dir,
     endpoints: settings.endpoints,
     listen: {
@@ -29,7 +34,7 @@ export async function pocketRole(): Promise<void> {
     },
     lbaas_url: settings.lbaas_url,
     passwords: settings.passwords,
-    log: (text, fields) => log.warn(fields, text),
+    log: tell,
   })
   stop.add('the pocket cloud', () => pocket.close())
   process.send?.({ ready: true })

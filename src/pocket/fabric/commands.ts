@@ -29,6 +29,12 @@ export async function ipBatch(netns: string | null, lines: string[]): Promise<vo
   await run(['ip', ...(netns === null ? [] : ['-n', netns]), '-batch', '-'], { input: `${lines.join('\n')}\n` })
 }
 
+/** The links of a switch; none when there is no such switch. */
+export async function linkNames(netns: string): Promise<Set<string>> {
+  const text = await run(['ip', '-n', netns, '-brief', 'link']).catch(() => '')
+  return new Set(text.split('\n').map(line => line.split(/[\s@]/)[0]!))
+}
+
 /** Loads an nftables script atomically. By a file: nft cannot read the socket that Node's children have as their input. */
 export async function nftLoad(netns: string, script: string): Promise<void> {
   const file = path.join(os.tmpdir(), `nft-${process.pid}-${scripts++}`)

@@ -17,7 +17,7 @@ export type Fabric = {
   plug: (server_id: string, port: FabricPort) => Promise<void>
   /** Takes the port's link away wherever it is plugged. */
   unplug: (port_id: string) => Promise<void>
-  /** Applies rules, allowed pairs, addresses that may be used, and the state of the link. */
+  /** Applies rules, allowed pairs, addresses that may be used, bandwidth limits, and the state of the link. */
   update: (port: FabricPort) => Promise<void>
   /** Plugs a port, with its addresses, into a network namespace of the machine that is no server ("world" is the one in
    *  which the cloud itself runs): how a controller reaches lb-mgmt-net, and how a person tries things on a network. */
@@ -62,7 +62,12 @@ export type FabricPort = {
   port_security_enabled: boolean
   /** Of all its security groups, with remote groups already resolved to addresses. Stateful: answers always pass. */
   rules: FabricRule[]
+  /** How much it may send (egress) and receive (ingress); null is as much as it can. */
+  bandwidth: { egress: BandwidthLimit | null; ingress: BandwidthLimit | null }
 }
+
+/** A rate in kilobits a second, and the kilobits that may pass at once after a rest; 0 of those is the usual measure. */
+export type BandwidthLimit = { max_kbps: number; max_burst_kbps: number }
 
 export type FabricRule = {
   direction: 'ingress' | 'egress'

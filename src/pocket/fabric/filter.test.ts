@@ -18,6 +18,7 @@ const port: FabricPort = {
   admin_state_up: true,
   port_security_enabled: true,
   rules: [],
+  bandwidth: { egress: null, ingress: null },
 }
 const rule: FabricRule = {
   direction: 'ingress',

@@ -1,18 +1,20 @@
 /** The fabric on a Linux machine: a switch is a namespace with a bridge, a server a tree of processes in its own. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { ipBatch, nftLoad, run } from './commands.ts'
+import { ipBatch, linkNames, nftLoad, run } from './commands.ts'
 import { ensureDisk } from './disk.ts'
 import { type Fabric, FabricError, type FabricPort } from './fabric.ts'
 import { switchTables, tapName } from './filter.ts'
 import { consoleTail, endServer, findServers, startServer } from './server.ts'
-import { linkNames, switchName, Taps } from './taps.ts'
+import { Shaping } from './shaping.ts'
+import { switchName, Taps } from './taps.ts'
 
 export type MachineOptions = {
   /** Where the servers' disks and consoles lie; survives restarts. */
   servers_dir: string
   /** Shown to servers, read-only, as /opt/runtime. */
   runtime_dir: string
+  log: (text: string, fields: Record<string, unknown>) => void
 }
 
 /** The fabric of this machine. Only one may exist at a time. Servers outlive it: the next one finds them again. */
@@ -20,7 +22,7 @@ export function machineFabric(options: MachineOptions): Fabric {
   fs.mkdirSync(options.servers_dir, { recursive: true, mode: 0o700 })
   /** Process ids of the servers' first processes. */
   const servers = new Map<string, number>(findServers())
-  const taps = new Taps()
+  const taps = new Taps(new Shaping(options.log))
   /** Networks whose switch is known to be whole. */
   const whole = new Set<string>()
   const listeners: ((server_id: string) => void)[] = []

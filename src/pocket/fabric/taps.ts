@@ -1,13 +1,19 @@
 /** Taps: the ports' links at their switches, and the rules that stand before them. */
-import { ipBatch, nftLoad, run } from './commands.ts'
+import { ipBatch, linkNames, nftLoad, run } from './commands.ts'
 import type { FabricPort } from './fabric.ts'
 import { portChains, portChainsGone, tapName } from './filter.ts'
+import type { Shaping } from './shaping.ts'
 
 /** Plugs, updates and unplugs. What happens to one port happens in order; updates of a switch that are asked for while one
  *  runs are made together: a change of a group touches every port that has it. */
 export class Taps {
   readonly #queues = new Map<string, Promise<unknown>>()
+  readonly #shaping: Shaping
   readonly #batches = new Map<string, { ports: Map<string, FabricPort>; done: Promise<void> }>()
+
+  constructor(shaping: Shaping) {
+    this.#shaping = shaping
+  }
 
   /** Puts the link between the switch and the namespace of `target` (a pid, or a name), and its rules before it. */
   plug(port: FabricPort, target: string, interface_name: string): Promise<void> {
@@ -15,12 +21,15 @@ export class Taps {
       const netns = switchName(port.network_id)
       const tap = tapName(port.id)
       const peer = `peer name ${interface_name} address ${port.mac_address} mtu ${port.mtu} netns ${target}`
+      let unknown = false
       try {
         await ipBatch(null, [`link add ${tap} netns ${netns} mtu ${port.mtu} type veth ${peer}`])
       } catch (error) {
         if (!(await linkNames(netns)).has(tap)) throw error // else: plugged already
+        unknown = true
       }
       await nftLoad(netns, portChains(port))
+      await this.#shaping.apply(netns, [port], { unknown })
       await ipBatch(netns, [`link set ${tap} master bridge ${port.admin_state_up ? 'up' : 'down'}`])
     })
   }
@@ -40,9 +49,10 @@ export class Taps {
     return this.#inOrder(port_id, async () => {
       for (const netns of switches) {
         // the link goes by itself when its server ends, and its chains stay then
-        if ((await linkNames(netns)).has(tapName(port_id)))
-          await run(['ip', '-n', netns, 'link', 'del', tapName(port_id)]).catch(() => {})
+        const links = await linkNames(netns)
+        if (links.has(tapName(port_id))) await run(['ip', '-n', netns, 'link', 'del', tapName(port_id)]).catch(() => {})
         await nftLoad(netns, portChainsGone(port_id)).catch(() => {})
+        await this.#shaping.forget(netns, port_id, links)
       }
     })
   }
@@ -57,6 +67,7 @@ export class Taps {
       await nftLoad(netns, plugged.map(portChains).join(''))
       const state = (port: FabricPort) => `link set ${tapName(port.id)} ${port.admin_state_up ? 'up' : 'down'}`
       await ipBatch(netns, plugged.map(state))
+      await this.#shaping.apply(netns, plugged)
     })
     const batch = { ports, done }
     this.#batches.set(netns, batch)
@@ -79,10 +90,4 @@ export class Taps {
 
 export function switchName(network_id: string): string {
   return `sw-${network_id}`
-}
-
-/** The links of a switch; none when there is no such switch. */
-export async function linkNames(netns: string): Promise<Set<string>> {
-  const text = await run(['ip', '-n', netns, '-brief', 'link']).catch(() => '')
-  return new Set(text.split('\n').map(line => line.split(/[\s@]/)[0]!))
 }

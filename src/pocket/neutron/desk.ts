@@ -5,7 +5,7 @@ import type { Identity, Tokens } from '../keystone/tokens.ts'
 import { identityOf, Refusal } from '../service.ts'
 import type { Document, Store } from '../store.ts'
 import { readBody } from './attributes.ts'
-import { newGroup, newNetwork, newPort, newRule, newSubnet, type Rule, shown } from './documents.ts'
+import { type Network, newGroup, newNetwork, newPort, newRule, newSubnet, type Rule, shown } from './documents.ts'
 import type { Ports } from './ports.ts'
 import type { Quotas } from './quotas.ts'
 import { wishes } from './wishes.ts'
@@ -75,8 +75,13 @@ export class Desk {
     return reply.status(201).send({ [kinds[kind].singular]: shown(this.whole(kind, document)) })
   }
 
-  /** A group with its rules, which have two more fields there than where they stand alone. */
+  /** A group with its rules, which have two more fields there than where they stand alone; a port with what its network
+   *  adds. */
   whole(kind: Kind, document: Document): Document {
+    if (kind === 'port') {
+      const network = this.store.get<Network>('network', String(document.network_id))
+      return { ...document, qos_network_policy_id: network?.qos_policy_id ?? null }
+    }
     if (kind !== 'group') return document
     const rules = this.store.all<Rule>('rule').filter(rule => rule.security_group_id === document.id)
     const security_group_rules = rules.map(rule => ({ ...shown(rule), standard_attr_id: rule._number, tags: [] }))

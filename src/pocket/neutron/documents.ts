@@ -10,6 +10,7 @@ export type Network = Document & {
   subnets: string[]
   mtu: number
   admin_state_up: boolean
+  qos_policy_id: string | null
 }
 export type Subnet = Document & {
   name: string
@@ -35,6 +36,7 @@ export type Port = Document & {
   security_groups: string[]
   allowed_address_pairs: { ip_address: string; mac_address: string }[]
   port_security_enabled: boolean
+  qos_policy_id: string | null
   'binding:host_id': string
   'binding:profile': Record<string, string>
   /** The server that Nova has plugged it into: what anybody may write into device_id says nothing. */
@@ -56,6 +58,25 @@ export type Rule = Document & {
   remote_ip_prefix: string | null
   remote_group_id: string | null
   _number: number
+}
+
+export type QosPolicy = Document & {
+  name: string
+  project_id: string
+  shared: boolean
+  /** New networks of its project get it. */
+  is_default: boolean
+  rules: QosRule[]
+}
+export type QosRule = {
+  id: string
+  qos_policy_id: string
+  type: 'bandwidth_limit' | 'dscp_marking' | 'minimum_bandwidth'
+  direction?: 'egress' | 'ingress'
+  max_kbps?: number
+  max_burst_kbps?: number
+  min_kbps?: number
+  dscp_mark?: number
 }
 
 export function newNetwork(project_id: string, given: Partial<Network>): Network {
@@ -187,7 +208,7 @@ export function newRule(
   }
 }
 
-export function newPolicy(project_id: string, given: Record<string, unknown>): Document {
+export function newPolicy(project_id: string, given: Partial<QosPolicy>): QosPolicy {
   return {
     id: randomUUID(),
     project_id,

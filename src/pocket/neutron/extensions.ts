@@ -39,6 +39,36 @@ const own: [alias: string, name: string, description: string, updated: string][]
   ],
   ['qos', 'Quality of Service', 'The Quality of Service extension.', '2015-06-08T10:00:00-00:00'],
   [
+    'qos-bw-limit-direction',
+    'Direction for QoS bandwidth limit rule',
+    'Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress',
+    '2017-04-10T10:00:00-00:00',
+  ],
+  [
+    'qos-default',
+    'QoS default policy',
+    'Expose the QoS default policy per project',
+    '2017-041-06T10:00:00-00:00', // so it is there
+  ],
+  [
+    'qos-port-network-policy',
+    'QoS port network policy ID',
+    'Adds a the QoS network ID to the port definition',
+    '2019-11-01T10:00:00-00:00',
+  ],
+  [
+    'qos-rule-type-details',
+    'Details of QoS rule types',
+    'Expose details about QoS rule types supported by loaded backend drivers',
+    '2017-06-22T10:00:00-00:00',
+  ],
+  [
+    'qos-rule-type-filter',
+    'Allow to filter the list of QoS rule types',
+    'Allows to filter the QoS rule type list adding two new flags. "all_rules" prints all implemented QoS rule types."all_supported" prints all supported QoS rule types by the loaded mechanism drivers',
+    '2022-02-02T10:00:00-00:00',
+  ],
+  [
     'quotas',
     'Quota management support',
     'Expose functions for quotas management per project',

@@ -6,6 +6,7 @@ import { contains, inPool, type Pool, poolSize, poolsOf } from './addresses.ts'
 import type { Wishes } from './desk.ts'
 import { changed, type Network, newNetwork, newSubnet, type Port, type Subnet } from './documents.ts'
 import type { Ports } from './ports.ts'
+import { defaultPolicy } from './qos.ts'
 import type { Quotas } from './quotas.ts'
 
 type Parts = { store: Store; fabric: Fabric; ports: Ports; quotas: Quotas }
@@ -13,7 +14,10 @@ type Parts = { store: Store; fabric: Fabric; ports: Ports; quotas: Quotas }
 export async function createNetwork({ store, fabric, quotas }: Parts, wishes: Wishes): Promise<Network> {
   const { project_id, ...fields } = wishes
   quotas.check('network', project_id)
-  const network = newNetwork(project_id, fields)
+  const network = newNetwork(project_id, {
+    ...fields,
+    qos_policy_id: (fields.qos_policy_id as string | null | undefined) ?? defaultPolicy(store, project_id)?.id ?? null,
+  })
   await store.commit(keep('network', network))
   await fabric.ensureNetwork(network.id)
   return network

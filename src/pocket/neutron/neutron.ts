@@ -1,18 +1,20 @@
-/** Neutron v2: its routes, but for those of groups and quotas. */
+/** Neutron v2: its routes, but for those of groups, quotas and QoS policies. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { htmlPage, Refusal, type SharedOptions, service, unauthorizedBody } from '../service.ts'
 import { keep } from '../store.ts'
 import { poolSize } from './addresses.ts'
 import { badRequest } from './attributes.ts'
 import { Desk, idOf, type Kind, kinds, type NeutronOptions, type Wishes } from './desk.ts'
-import { changed, type Network, type Port, type Subnet, selfLinks, shown } from './documents.ts'
+import { changed, type Network, type Port, type QosPolicy, type Subnet, selfLinks, shown } from './documents.ts'
 import { extensions } from './extensions.ts'
 import { forward } from './forward.ts'
 import { groupRoutes } from './group-routes.ts'
 import { ensureDefaultGroup } from './groups.ts'
 import { list, type Query, selected } from './list.ts'
 import { checkSubnetChange, createNetwork, createSubnet, deleteNetwork, deleteSubnet } from './networks.ts'
+import { policyRoutes } from './policy-routes.ts'
 import type { PortWishes } from './ports.ts'
+import { checkPolicyWish, checkSupport } from './qos.ts'
 import { quotaRoutes } from './quota-routes.ts'
 
 export function neutron(options: NeutronOptions, shared: SharedOptions): FastifyInstance {
@@ -47,6 +49,7 @@ export function neutron(options: NeutronOptions, shared: SharedOptions): Fastify
   portRoutes(app, desk)
   groupRoutes(app, desk)
   quotaRoutes(app, desk)
+  policyRoutes(app, desk)
   extensionRoutes(app, desk)
   if (options.lbaas_url !== null) forwardRoutes(app, options.lbaas_url)
   return app
@@ -107,13 +110,23 @@ function tagsIn(request: FastifyRequest): string[] {
 }
 
 function networkRoutes(app: FastifyInstance, desk: Desk): void {
-  app.post('/v2.0/networks', async (request, reply) =>
-    desk.made(reply, 'network', await createNetwork(desk.options, desk.newOf('network', request))),
-  )
+  app.post('/v2.0/networks', async (request, reply) => {
+    const wishes = desk.newOf('network', request)
+    checkPolicyWish(desk, request, wishes)
+    return desk.made(reply, 'network', await createNetwork(desk.options, wishes))
+  })
   app.put('/v2.0/networks/:id', async request => {
     const network = desk.own<Network>('network', request)
-    const after = changed(network, desk.changesOf('network', request))
+    const wishes = desk.changesOf('network', request)
+    checkPolicyWish(desk, request, wishes, network)
+    const after = changed(network, wishes)
+    const policy = desk.store.get<QosPolicy>('qos_policy', String(after.qos_policy_id))
+    const heirs = desk.store
+      .all<Port>('port')
+      .filter(port => port.network_id === network.id && port.qos_policy_id === null)
+    for (const port of heirs) checkSupport(port, policy)
     await desk.store.commit(keep('network', after))
+    if ('qos_policy_id' in wishes) await desk.options.ports.follow(heirs)
     return { network: shown(after) }
   })
   app.delete('/v2.0/networks/:id', async (request, reply) => {
@@ -184,6 +197,7 @@ function portRoutes(app: FastifyInstance, desk: Desk): void {
   app.post('/v2.0/ports', async (request, reply) => {
     const wishes = desk.newOf('port', request)
     checkReferences(desk, request, wishes)
+    checkPolicyWish(desk, request, wishes)
     desk.find('network', String(wishes.network_id), desk.who(request))
     return desk.made(
       reply,
@@ -194,8 +208,9 @@ function portRoutes(app: FastifyInstance, desk: Desk): void {
   app.put('/v2.0/ports/:id', async request => {
     const port = desk.own<Port>('port', request)
     const wishes = desk.changesOf('port', request)
+    checkPolicyWish(desk, request, wishes, port)
     checkReferences(desk, request, { device_owner: port.device_owner, device_id: port.device_id, ...wishes })
-    return { port: shown(await ports.update(port, wishes as PortWishes)) }
+    return { port: shown(desk.whole('port', await ports.update(port, wishes as PortWishes))) }
   })
   app.delete('/v2.0/ports/:id', async (request, reply) => {
     await ports.delete(desk.own<Port>('port', request))
@@ -203,12 +218,11 @@ function portRoutes(app: FastifyInstance, desk: Desk): void {
   })
 }
 
-/** Groups and policies must be such as the asker sees. A port of the machine itself is for administrators, and its
+/** Groups must be such as the asker sees. A port of the machine itself is for administrators, and its
  *  namespace's name becomes a word of the machine's commands. */
 function checkReferences(desk: Desk, request: FastifyRequest, wishes: Record<string, unknown>): void {
   const identity = desk.who(request)
   for (const id of (wishes.security_groups as string[] | null | undefined) ?? []) desk.find('group', id, identity)
-  if (wishes.qos_policy_id) desk.find('qos_policy', String(wishes.qos_policy_id), identity)
   if (!String(wishes.device_owner ?? '').startsWith('pocket:')) return
   if (!identity.admin)
     throw new Refusal(

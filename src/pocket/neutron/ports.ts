@@ -6,6 +6,8 @@ import { drop, keep, type Store } from '../store.ts'
 import { chooseAddresses, type WantedIp } from './addresses.ts'
 import { changed, type Network, newPort, type Port, type Rule, type Subnet } from './documents.ts'
 import { ensureDefaultGroup } from './groups.ts'
+import { machineProtocol } from './protocols.ts'
+import { bandwidthOf, checkOwnSupport } from './qos.ts'
 import type { Quotas } from './quotas.ts'
 
 /** What may be said of a port, in forms that are known to be right. */
@@ -75,6 +77,7 @@ export class Ports {
       'binding:profile': wishes['binding:profile'] ?? {},
       ...(wishes._server_id && bound(String(wishes['binding:host_id']))),
     })
+    checkOwnSupport(this.#store, port)
     await this.#store.commit(keep('port', port))
     const made = port.device_owner === 'pocket:host' ? await this.#plugNewHost(port) : await this.#wire(port)
     await this.#tellPeers(port.security_groups)
@@ -102,6 +105,7 @@ export class Ports {
         ),
       }),
     })
+    checkOwnSupport(this.#store, after)
     await this.#store.commit(keep('port', after))
     // what a host has is taken from it before another has it: two would answer for one address
     if (this.hostOf(port) !== null && this.hostOf(port) !== this.hostOf(after)) await this.#fabric.unplug(port.id)
@@ -218,7 +222,13 @@ export class Ports {
 
   /** Tells the fabric of every port that has one of these groups: its rules are others now. */
   async groupsChanged(group_ids: string[]): Promise<void> {
-    const ports = this.#store.all<Port>('port').filter(port => port.security_groups.some(id => group_ids.includes(id)))
+    await this.follow(
+      this.#store.all<Port>('port').filter(port => port.security_groups.some(id => group_ids.includes(id))),
+    )
+  }
+
+  /** Tells the fabric of these ports: something that holds for them has changed. */
+  async follow(ports: Port[]): Promise<void> {
     await Promise.all(ports.map(port => this.#refresh(port.id)))
   }
 
@@ -241,6 +251,7 @@ export class Ports {
         .all<Rule>('rule')
         .filter(rule => port.security_groups.includes(rule.security_group_id))
         .map(rule => this.#fabricRule(rule)),
+      bandwidth: bandwidthOf(this.#store, port),
     }
   }
 
@@ -314,33 +325,4 @@ function pairs(
   mac_address: string,
 ): Port['allowed_address_pairs'] {
   return (wanted ?? []).map(pair => ({ mac_address, ...pair }))
-}
-
-/** The machine knows the common names; all others go by their numbers. Null is any. */
-function machineProtocol(protocol: string | null, ethertype: Rule['ethertype']): string | null {
-  if (protocol === null || protocol === 'ip') return null
-  if (protocol === 'icmpv6' || (protocol === 'icmp' && ethertype === 'IPv6')) return 'ipv6-icmp'
-  return numbers[protocol] ?? protocol
-}
-
-/** IANA's protocol numbers of the names that Neutron takes. */
-const numbers: Record<string, string> = {
-  hopopt: '0',
-  igmp: '2',
-  ipip: '4',
-  egp: '8',
-  dccp: '33',
-  'ipv6-encap': '41',
-  'ipv6-route': '43',
-  'ipv6-frag': '44',
-  rsvp: '46',
-  gre: '47',
-  esp: '50',
-  ah: '51',
-  'ipv6-nonxt': '59',
-  'ipv6-opts': '60',
-  ospf: '89',
-  vrrp: '112',
-  pgm: '113',
-  udplite: '136',
 }

@@ -1,10 +1,8 @@
-/** Neutron's routes of quotas and of QoS policies, which are kept and have no effect. */
+/** Neutron's routes of quotas, its own and those of the load balancing service behind it. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Refusal } from '../service.ts'
-import { drop, keep } from '../store.ts'
 import { badRequest } from './attributes.ts'
 import { type Desk, idOf } from './desk.ts'
-import { changed, newPolicy, type Port, shown } from './documents.ts'
 import { QuotasElsewhere } from './quotas-elsewhere.ts'
 
 export function quotaRoutes(app: FastifyInstance, desk: Desk): void {
@@ -67,32 +65,6 @@ export function quotaRoutes(app: FastifyInstance, desk: Desk): void {
     const id = project(request, true)
     await elsewhere.reset(request, id)
     await quotas.reset(id)
-    return reply.status(204).send()
-  })
-  policyRoutes(app, desk)
-}
-
-function policyRoutes(app: FastifyInstance, desk: Desk): void {
-  const { store } = desk
-  app.post('/v2.0/qos/policies', async (request, reply) => {
-    if (!desk.who(request).admin)
-      throw new Refusal(403, 'PolicyNotAuthorized', 'rule:create_policy is disallowed by policy')
-    const { project_id, ...fields } = desk.newOf('qos_policy', request)
-    const policy = newPolicy(project_id, fields)
-    await store.commit(keep('qos_policy', policy))
-    return desk.made(reply, 'qos_policy', policy)
-  })
-  app.put('/v2.0/qos/policies/:id', async request => {
-    const policy = desk.own('qos_policy', request)
-    const after = changed(policy, desk.changesOf('qos_policy', request))
-    await store.commit(keep('qos_policy', after))
-    return { policy: shown(after) }
-  })
-  app.delete('/v2.0/qos/policies/:id', async (request, reply) => {
-    const policy = desk.own('qos_policy', request)
-    const user = store.all<Port>('port').find(port => port.qos_policy_id === policy.id)
-    if (user) throw new Refusal(409, 'QosPolicyInUse', `QoS Policy ${policy.id} is used by port ${user.id}.`)
-    await store.commit(drop('qos_policy', policy.id))
     return reply.status(204).send()
   })
 }
