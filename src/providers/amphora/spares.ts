@@ -11,7 +11,8 @@ type Record = (facts: Partial<Amphora>) => Promise<void>
 export async function makeSpare(spare: Amphora, record: Record, context: StepContext<Clients>): Promise<void> {
   const { certificate, cert_expiration } = spare.certificate ? spare : await issued(spare, record, context)
   const { status: _, ...facts } = await boot(
-    { ...spare, certificate, cert_expiration },
+    // whose unit it is to be is known when it is adopted; until then it is asked as most are
+    { ...spare, unit: context.clients.choices.unit, certificate, cert_expiration },
     { server_group_id: null },
     context,
   )

@@ -1,4 +1,5 @@
 /** The amphora's server. Ours if its name is amphora-<amphora id>; done when its agent answers at the management address. */
+import { AgentError } from '../../../amphora/agent-error.ts'
 import { amphoraStep, type StepContext } from '../../../controller/flow.ts'
 import { Permanent, Transient } from '../../../controller/outcome.ts'
 import type { Amphora } from '../../../lbaas/amphora.ts'
@@ -161,6 +162,7 @@ async function answering(amphora: Amphora, { clients, pause }: StepContext<Clien
       await agent.info()
       return
     } catch (error) {
+      if (error instanceof AgentError && error.kind === 'not_found') throw tooOld(amphora)
       // whatever it is, an agent that is just starting may still mend it; patience ends the wait
       await pause(wait_ms).catch(() => {
         throw error
@@ -173,6 +175,16 @@ async function answering(amphora: Amphora, { clients, pause }: StepContext<Clien
 async function deleteTwins(amphora_id: string, compute_id: string, { nova }: Clients): Promise<void> {
   for (const twin of await nova.serversNamed(serverName(amphora_id)))
     if (twin.id !== compute_id) await nova.deleteServer(twin.id)
+}
+
+/** It answers, but not where it is asked. */
+function tooOld({ unit }: Amphora): Permanent {
+  const wanted =
+    unit === 'load_balancer' ? '1.0; roll out a newer image, or set [haproxy_amphora] unit = listener' : '0.5'
+  return new Permanent(
+    "The load balancer's server speaks another version.",
+    `the agent does not answer by REST ${wanted}`,
+  )
 }
 
 function failed(cause: string): Permanent {
