@@ -6,3 +6,8 @@ export function canonical(bare_or_in_brackets: string): string {
   const address = bare_or_in_brackets.replace(/^\[(.*)\]$/, '$1')
   return net.isIPv6(address) ? new net.SocketAddress({ address, family: 'ipv6' }).address : address
 }
+
+/** One text for an address with a port. */
+export function placeOf(address: string, port: number): string {
+  return `${canonical(address)} ${port}`
+}

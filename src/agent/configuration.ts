@@ -38,14 +38,14 @@ export function parseConfiguration(text: string): Configuration {
   return { sections }
 }
 
-/** The listeners that it is for. */
+/** The listeners that it is for: asked at each change, so the rest is not read. */
 export function frontendsOf(text: string): string[] {
-  return parseConfiguration(text).sections.flatMap(each => (each.kind === 'frontend' ? [each.name] : []))
+  const heads = text.split('\n').filter(line => line.startsWith('frontend '))
+  return heads.map(line => words(line)[1]!)
 }
 
 /** In the field's words. */
-export function typeOf(text: string, listener_id: string): string {
-  const { sections } = parseConfiguration(text)
+export function typeOf({ sections }: Configuration, listener_id: string): string {
   const lines = sections.find(each => each.kind === 'frontend' && each.name === listener_id)?.lines ?? []
   if (lines.some(line => line[0] === 'bind' && line.includes('ssl'))) return 'TERMINATED_HTTPS'
   return (lines.find(line => line[0] === 'mode')?.[1] ?? '').toUpperCase()

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net'
 import { type DatagramListener, type DatagramMember, vipsOf } from '../amphora/nftables/datagram-listener.ts'
 import { type Ruleset, TABLE_PREFIX } from '../amphora/nftables/listener-table.ts'
 import { BORN_PREFIX, FORCE_PREFIX, GROUND_TABLE, ground, removal } from '../amphora/nftables/script.ts'
-import { canonical } from './address.ts'
+import { placeOf } from './address.ts'
 import { run, succeed } from './command.ts'
 import { ensureNamespace, NAMESPACE } from './namespace.ts'
 import { Turn } from './turn.ts'
@@ -170,10 +170,6 @@ function frontsOf(listener: DatagramListener): string[] {
 
 function trackedFamily(address: string): string {
   return isIPv6(address) ? 'ipv6' : 'ipv4'
-}
-
-function placeOf(address: string, port: number): string {
-  return `${canonical(address)} ${port}`
 }
 
 /** Without the mounts that `ip netns exec` makes, which cost more than nft. */

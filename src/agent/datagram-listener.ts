@@ -5,7 +5,7 @@ import { type DatagramListener as Document, readDatagramListener } from '../amph
 import type { Applied, ListenerDetails, ListenerEntry, ListenerStatus, PoolStatus } from '../amphora/rest.ts'
 import { type Answer, etagOf, md5Of, Refusal, warningHeader } from './answer.ts'
 import type { Answered, LookedAt } from './beat.ts'
-import { type DatagramDriver, type Kept, keepNothing, readKept } from './datagram-driver.ts'
+import { type DatagramDriver, keepNothing, readKept } from './datagram-driver.ts'
 import type { DatagramKernel } from './datagram-kernel.ts'
 import { DatagramRules } from './datagram-rules.ts'
 import { readIfThere, writeWhole } from './files.ts'
@@ -153,7 +153,7 @@ export class DatagramListener {
       const uploaded = async () => ({ text: await fs.readFile(this.#file(DATAGRAM_FILE), 'utf8'), down: [] })
       const kept = (await readKept(this.#folder)) ?? (await uploaded())
       await this.#rules.recall()
-      await this.#bring(kept, (driver, document) => driver.resume(document, kept))
+      await this.#bring(kept.text, (driver, document) => driver.resume(document, kept))
     })
   }
 
@@ -171,7 +171,7 @@ export class DatagramListener {
       const running = this.#running
       const applied: Applied = running === null ? 'start' : running.digest === md5Of(text) ? 'none' : 'runtime'
       if (applied !== 'none') {
-        const document = await this.#bring({ text, down: [] }, (driver, document) => driver.bring(document, text))
+        const document = await this.#bring(text, (driver, document) => driver.bring(document, text))
         if (running !== null) await this.#options.kernel.abandon(running.document, document)
       }
       this.#options.count(applied)
@@ -186,7 +186,7 @@ export class DatagramListener {
   }
 
   /** By the driver that is chosen; what the other one had goes. Virtual servers that do not come are no reason to fail. */
-  async #bring({ text }: Kept, how: (driver: DatagramDriver, document: Document) => Promise<void>): Promise<Document> {
+  async #bring(text: string, how: (driver: DatagramDriver, document: Document) => Promise<void>): Promise<Document> {
     const document = readDatagramListener(text)
     const choice = await this.#choose(document)
     const digest = md5Of(text)

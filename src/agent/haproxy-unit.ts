@@ -148,7 +148,8 @@ export class HaproxyUnit {
   async entries(): Promise<ListenerEntry[]> {
     const { status } = this
     const text = status === 'ACTIVE' ? await readIfThere(this.#file('haproxy.running.cfg')) : null
-    return this.#listeners.map(uuid => ({ status, uuid, type: text === null ? '' : typeOf(text, uuid) }))
+    const running = text === null ? null : parseConfiguration(text)
+    return this.#listeners.map(uuid => ({ status, uuid, type: running === null ? '' : typeOf(running, uuid) }))
   }
 
   /** With the states of its pools when it runs. */

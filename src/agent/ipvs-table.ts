@@ -2,7 +2,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import type { ReportedPool } from '../amphora/heartbeat.ts'
 import { type DatagramListener, type DatagramMember, vipsOf } from '../amphora/nftables/datagram-listener.ts'
-import { canonical } from './address.ts'
+import { placeOf } from './address.ts'
 
 /** Reads the table. Addresses and ports are hexadecimal in it, those of IPv6 in brackets. */
 export function parseVirtualServers(text: string): VirtualServer[] {
@@ -88,10 +88,6 @@ export function poolsIn(document: DatagramListener, table: VirtualServer[]): Rec
 
 function enabled({ default_pool }: DatagramListener): DatagramMember[] {
   return (default_pool?.members ?? []).filter(each => each.admin_state_up)
-}
-
-function placeOf(address: string, port: number): string {
-  return `${canonical(address)} ${port}`
 }
 
 /** `0A000063:0050`, or `[fd00:…:0011]:0050`. */

@@ -2,9 +2,8 @@
 import os from 'node:os'
 import type { AgentSettings } from '../amphora/agent-config.ts'
 import type { Applied, Details, Info, Rest } from '../amphora/rest.ts'
-import { run } from './command.ts'
 import type { Listeners } from './listeners.ts'
-import { aboutMachine, machineDetails } from './machine.ts'
+import { type About, aboutMachine, machineDetails } from './machine.ts'
 import type { Vrrp } from './vrrp.ts'
 
 export class MachineReport {
@@ -18,9 +17,10 @@ export class MachineReport {
   }
 
   async info(rest: Rest): Promise<Info> {
-    const { keepalived_version, ...about } = await this.#aboutIt()
-    if (rest === '0.5') return about
-    return { ...about, api_version: rest, keepalived_version, ipvsadm_version: '' }
+    this.#about ??= aboutMachine(this.#settings.haproxy_cmd)
+    const { keepalived_version, ...about } = await this.#about
+    const known = { ...about, api_version: rest }
+    return rest === '0.5' ? known : { ...known, keepalived_version, ipvsadm_version: '' }
   }
 
   async details(rest: Rest): Promise<Details> {
@@ -51,18 +51,6 @@ export class MachineReport {
       active_tuned_profiles: [],
     }
   }
-
-  #aboutIt(): Promise<About> {
-    this.#about ??= about(this.#settings.haproxy_cmd)
-    return this.#about
-  }
 }
 
 type Seen = { listeners: Listeners; vrrp: Vrrp; applied: Record<Applied, number> }
-type About = Info & { keepalived_version: string }
-
-async function about(haproxy_cmd: string): Promise<About> {
-  const { stderr } = await run(['keepalived', '--version']).catch(() => ({ stderr: '' }))
-  const keepalived_version = /v(\d[\d.]*)/.exec(stderr)?.[1] ?? ''
-  return { ...(await aboutMachine(haproxy_cmd)), keepalived_version }
-}

@@ -1,16 +1,20 @@
 /** What the agent tells of the machine it runs on, read from /proc. */
 import fs from 'node:fs/promises'
 import os from 'node:os'
-import { type Details, type Info, PREFIX } from '../amphora/rest.ts'
+import type { Details } from '../amphora/rest.ts'
 import { run } from './command.ts'
 import { interfacesIn, NAMESPACE } from './namespace.ts'
 
-/** The version is what stands between the words of `haproxy -v`. */
-export async function aboutMachine(haproxy_cmd: string): Promise<Info> {
-  const { stdout } = await run([haproxy_cmd, '-v']).catch(() => ({ stdout: '' }))
-  const haproxy_version = /version (\S+)/.exec(stdout)?.[1] ?? ''
-  return { hostname: os.hostname(), haproxy_version, api_version: PREFIX.slice(1) }
+/** Versions are what stands between the words of programs; empty where there is no such program. */
+export async function aboutMachine(haproxy_cmd: string): Promise<About> {
+  const haproxy = run([haproxy_cmd, '-v']).catch(() => ({ stdout: '' }))
+  const keepalived = run(['keepalived', '--version']).catch(() => ({ stderr: '' }))
+  const haproxy_version = /version (\S+)/.exec((await haproxy).stdout)?.[1] ?? ''
+  const keepalived_version = /v(\d[\d.]*)/.exec((await keepalived).stderr)?.[1] ?? ''
+  return { hostname: os.hostname(), haproxy_version, keepalived_version }
 }
+
+export type About = { hostname: string; haproxy_version: string; keepalived_version: string }
 
 /** Everything of the details document that is the machine's. */
 export async function machineDetails(

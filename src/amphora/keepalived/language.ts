@@ -1,5 +1,5 @@
 /** The language of keepalived.conf: blocks, and words that cannot end where they should not. */
-import { isIP } from 'node:net'
+import { expected } from '../checked.ts'
 
 /** A head with the lines and blocks in its braces. */
 export type Block = [head: string, ...lines: (string | Block)[]]
@@ -7,10 +7,6 @@ export type Block = [head: string, ...lines: (string | Block)[]]
 export function written([head, ...lines]: Block, indent = ''): string {
   const inner = lines.map(line => (typeof line === 'string' ? `${indent}    ${line}` : written(line, `${indent}    `)))
   return [`${indent}${head} {`, ...inner, `${indent}}`].join('\n')
-}
-
-export function address(value: string): string {
-  return expected(isIP(value) !== 0 && !value.includes('%'), value, 'an address')
 }
 
 export function name(value: string): string {
@@ -21,16 +17,7 @@ export function path(value: string): string {
   return expected(/^(\/[A-Za-z0-9_.-]+)+$/.test(value), value, 'a path')
 }
 
-export function whole(value: number): string {
-  return expected(Number.isSafeInteger(value) && value >= 0, String(value), 'a whole number')
-}
-
 /** Several words as one. Within its quotes keepalived has no escape, and replaces `$NAME` and `~SEQ` there too. */
 export function quoted(text: string): string {
   return `"${expected(/^[^"\\$~\r\n]*$/.test(text), text, 'a text that can be quoted')}"`
-}
-
-export function expected(fits: boolean, text: string, what: string): string {
-  if (!fits) throw new RangeError(`${JSON.stringify(text)} is not ${what}`)
-  return text
 }

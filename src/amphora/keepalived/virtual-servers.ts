@@ -1,5 +1,6 @@
 /** keepalived.conf of one UDP listener, as a pure function of its document: virtual servers of the kernel's IPVS. */
 import { isIP } from 'node:net'
+import { address, expected, whole } from '../checked.ts'
 import {
   type DatagramListener,
   type DatagramMember,
@@ -8,7 +9,7 @@ import {
   shortOfVips,
   vipsOf,
 } from '../nftables/datagram-listener.ts'
-import { address, type Block, expected, name, path, quoted, whole, written } from './language.ts'
+import { type Block, name, path, quoted, written } from './language.ts'
 
 /** The text; its comments are what upstream's agent reads ids from. Throws RangeError for a value that is no address, id or
  *  path, so that nothing can end a word or a block. A family is there when it has a VIP and a member that is enabled: of a
@@ -58,7 +59,7 @@ function familyOf(version: 4 | 6, listener: DatagramListener, check_script: stri
     [`virtual_server_group ${group}`, ...vips.map(vip => `${address(vip)} ${whole(listener.protocol_port)}`)],
     [
       `virtual_server group ${group}`,
-      `lb_algo ${algorithms[pool.lb_algorithm] ?? algorithms.ROUND_ROBIN}`,
+      `lb_algo ${algorithms.get(pool.lb_algorithm) ?? 'wrr'}`,
       'lb_kind NAT',
       `protocol ${listener.protocol}`,
       ...persistence(pool, version),
@@ -69,7 +70,11 @@ function familyOf(version: 4 | 6, listener: DatagramListener, check_script: stri
   ]
 }
 
-const algorithms: Record<string, string> = { ROUND_ROBIN: 'wrr', LEAST_CONNECTIONS: 'lc', SOURCE_IP: 'sh' }
+/** All others take turns. */
+const algorithms = new Map([
+  ['LEAST_CONNECTIONS', 'lc'],
+  ['SOURCE_IP', 'sh'],
+])
 
 /** A mask of the other family says nothing here. IPv6 has the length of a prefix for it. */
 function persistence({ session_persistence: kept }: DatagramPool, version: 4 | 6): string[] {
@@ -151,6 +156,6 @@ function hostName(value: string): string {
 }
 
 /** keepalived knows whole seconds, from one on. */
-function atLeastOne(value: number): string {
+function atLeastOne(value: number): number {
   return whole(Math.max(1, value))
 }

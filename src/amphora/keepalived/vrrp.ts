@@ -1,6 +1,7 @@
 /** keepalived.conf of one amphora of a pair, as a pure function: who holds the VIP, and when it is to let go. */
 import { isIPv6 } from 'node:net'
-import { address, type Block, expected, name, path, whole, written } from './language.ts'
+import { address, expected, network, whole } from '../checked.ts'
+import { type Block, name, path, written } from './language.ts'
 
 /** The text. Throws RangeError for a value that is no address, so that nothing can end a word or a block.
  *  VRRPv3, because version 2 knows whole seconds only; no `state`, because `state MASTER` clears `nopreempt`; adverts by
@@ -88,10 +89,10 @@ function instance(input: KeepalivedInput): Block {
  *  it: no other port may send from that address. */
 function routes(device: string, vips: VipInput[]): string[] {
   const lines = vips.flatMap(vip => [
-    `${cidr(vip.prefix)} dev ${device} src ${address(vip.address)} scope link table 1`,
+    `${network(vip.prefix)} dev ${device} src ${address(vip.address)} scope link table 1`,
     ...(vip.gateway === null ? [] : [`${everywhere(vip)} via ${address(vip.gateway)} dev ${device} onlink table 1`]),
     ...vip.host_routes.map(
-      ({ destination, nexthop }) => `${cidr(destination)} via ${address(nexthop)} dev ${device} onlink table 1`,
+      ({ destination, nexthop }) => `${network(destination)} via ${address(nexthop)} dev ${device} onlink table 1`,
     ),
   ])
   // Two VIPs of one subnet share its routes.
@@ -115,13 +116,6 @@ function nobody(vrrp_ip: string): string {
 
 function host(value: string): string {
   return `${address(value)}/${isIPv6(value) ? 128 : 32}`
-}
-
-function cidr(value: string): string {
-  const [network = '', length = '', ...more] = value.split('/')
-  const fits = /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(network) ? 128 : 32)
-  address(network)
-  return expected(fits && more.length === 0, value, 'a network')
 }
 
 /** VRRPv3 counts centiseconds, in 12 bits. */

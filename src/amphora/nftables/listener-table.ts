@@ -1,5 +1,6 @@
 /** The nftables table of one UDP listener, and what is in it whoever chooses the members: rules of this file, or IPVS. */
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
+import { address, expected, network, whole } from '../checked.ts'
 import { type DatagramListener, vipsOf } from './datagram-listener.ts'
 
 /** A running agent tells what is in force by a digest of all this as JSON: a table of one family has to stay as it is, or
@@ -114,27 +115,6 @@ export function familyOf(value: string): Family {
   return isIPv6(value) ? 'ip6' : 'ip'
 }
 
-export function address(value: string): string {
-  return expected(isIP(value) !== 0 && !value.includes('%'), value, 'an address')
-}
-
-function network(value: string): string {
-  const [where = '', length = '', ...more] = value.split('/')
-  const fits = /^\d{1,3}$/.test(length) && Number(length) <= (isIPv6(where) ? 128 : 32)
-  address(where)
-  return expected(fits && more.length === 0, value, 'a network')
-}
-
 function name(value: string): string {
   return expected(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(value), value, 'an id')
-}
-
-export function whole(value: number): number {
-  expected(Number.isSafeInteger(value) && value >= 0, String(value), 'a whole number')
-  return value
-}
-
-function expected(fits: boolean, text: string, what: string): string {
-  if (!fits) throw new RangeError(`${JSON.stringify(text)} is not ${what}`)
-  return text
 }

@@ -1,8 +1,8 @@
 /** The nftables rules of one UDP listener, as a pure function of its document and of which members are down. */
 import { createHash } from 'node:crypto'
+import { address, whole } from '../checked.ts'
 import { type DatagramListener, type DatagramMember, type DatagramPool, vipsOf } from './datagram-listener.ts'
 import {
-  address,
   type Chain,
   chainsOf,
   counters,
@@ -13,7 +13,6 @@ import {
   type Ruleset,
   suffixOf,
   tableOf,
-  whole,
 } from './listener-table.ts'
 import { hashSlots, type Share, turns } from './shares.ts'
 

@@ -1,9 +1,10 @@
 /** Who may reach an amphora whose VIP port bypasses the cloud's own firewall (SR-IOV): rules inside, as nft's text. */
-import { isIPv6 } from 'node:net'
+import { expected, network, whole } from '../checked.ts'
 import type { InterfaceRule } from '../rest.ts'
+import { familyOf } from './listener-table.ts'
 
 /** A table of its own, made anew as a whole. What is on other interfaces was asked for from inside; on this one the rules
- *  say what else may come. `interface_name` and the rules have been checked word by word. */
+ *  say what else may come. Throws RangeError for a rule that is none; `interface_name` is the kernel's word. */
 export function vipRulesScript(interface_name: string, rules: readonly InterfaceRule[]): string {
   return `table inet ${TABLE} {}
 delete table inet ${TABLE}
@@ -25,6 +26,8 @@ ${rules.map(rule => `        ${line(rule)}\n`).join('')}    }
 `
 }
 
+const protocols = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp', VRRP: 'meta l4proto 112' } as const
+
 /** The described name. */
 const TABLE = 'amphora_table'
 
@@ -38,6 +41,8 @@ const neighbours = [
 ]
 
 function line({ protocol, cidr, port }: InterfaceRule): string {
-  const from = cidr === null ? '' : `${isIPv6(cidr.split('/')[0]!) ? 'ip6' : 'ip'} saddr ${cidr} `
-  return `${from}${protocol === 'VRRP' ? 'meta l4proto 112' : `${protocol.toLowerCase()} dport ${port}`} accept`
+  const from = cidr === null ? '' : `${familyOf(cidr.split('/')[0]!)} saddr ${network(cidr)} `
+  expected(Object.hasOwn(protocols, protocol), protocol, 'a protocol')
+  expected(whole(port) >= 1 && port <= 65_535, String(port), 'a port')
+  return `${from}${protocols[protocol]}${protocol === 'VRRP' ? '' : ` dport ${port}`} accept`
 }

@@ -99,6 +99,10 @@ describe('what haproxy refuses', () => {
     made.world.refuses = said
     return made
   }
+  const two = (rig: Rig) => {
+    rig.change(on(81), 'listener-a')
+    rig.change(on(82), 'listener-b')
+  }
   const lineOf = (cfg: string, text: string) => cfg.split('\n').findIndex(line => line.includes(text)) + 1
 
   test('by the line is the listener’s fault whose line it is, and the others are served', async () => {
@@ -133,32 +137,14 @@ describe('what haproxy refuses', () => {
 
   test('by its name is the fault of the one that is named', async () => {
     const made = refusing(cfg => (cfg.includes(':82') ? 'Starting frontend listener-b: cannot bind socket' : null))
-    await travelled(
-      [
-        rig => {
-          rig.change(on(81), 'listener-a')
-          rig.change(on(82), 'listener-b')
-        },
-      ],
-      null,
-      made,
-    )
+    await travelled([two], null, made)
     expect(listenerOf(made, 'listener-b').provisioning_status).toBe('ERROR')
     expect(running(made)).toEqual([['lb: listener-a']])
   })
 
   test('without a word is the fault of what has changed; it serves on as before', async () => {
     const made = refusing(cfg => (cfg.includes('maxconn 7') ? 'no' : null))
-    await travelled(
-      [
-        rig => {
-          rig.change(on(81), 'listener-a')
-          rig.change(on(82), 'listener-b')
-        },
-      ],
-      null,
-      made,
-    )
+    await travelled([two], null, made)
     made.change({ verb: 'update', resource: 'listener', id: 'listener-b', fields: { connection_limit: 7 } })
     expect(await made.run()).toBe(true)
     expect(listenerOf(made, 'listener-b').provisioning_status).toBe('ERROR')
