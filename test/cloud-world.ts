@@ -1,7 +1,7 @@
 /** A cloud in memory for the laws of flows: servers, ports, groups and agents, each call of which can be made to die. */
 import { AgentError } from '../src/amphora/agent-error.ts'
 import { CloudError } from '../src/cloud/openstack.ts'
-import type { Amphora, Unit } from '../src/lbaas/amphora.ts'
+import type { Amphora, UnitKind } from '../src/lbaas/amphora.ts'
 import type { Agent, Clients } from '../src/providers/amphora/clients.ts'
 import { Secret } from '../src/service/secret.ts'
 import { agentCalls, type Box } from './agent-world.ts'
@@ -38,7 +38,7 @@ export class CloudWorld {
   readonly vault = new Map<string, Secret>()
   certificate: (ref: string) => void = () => {}
   /** What one haproxy serves on new amphorae, and what it says of a text that it does not take. */
-  unit: Unit = 'listener'
+  unit: UnitKind = 'listener'
   refuses: (cfg: string) => string | null = () => null
   full = false // no server finds a host any more
   effects = 0

@@ -92,7 +92,7 @@ export const amphora = resource({
 
 export type Amphora = Row<typeof amphora>
 export type AmphoraStatus = Amphora['status']
-export type Unit = Amphora['unit']
+export type UnitKind = Amphora['unit']
 
 /** `input`: the digest of what the text was rendered from. `etag`: the MD5 of the text, by which the agent's heartbeats
  *  name it; null when the agent did not say. */

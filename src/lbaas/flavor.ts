@@ -1,5 +1,5 @@
 /** Flavors: kinds of load balancers that administrators offer, and the profiles behind them, which say what is done. */
-import type { Unit } from './amphora.ts'
+import type { UnitKind } from './amphora.ts'
 import { Rejected } from './errors.ts'
 import type { Topology } from './load-balancer.ts'
 import { type Choice, checkProfiled, made_at, offer_fields, profile_fields } from './offer.ts'
@@ -49,7 +49,7 @@ export type FlavorData = {
   amp_image_tag?: string
   sriov_vip?: boolean
   allow_member_sriov?: boolean
-  unit?: Unit
+  unit?: UnitKind
 }
 
 /** The profile's data as the provider understands them; Rejected when it does not. */

@@ -13,7 +13,7 @@ import { bindTls, clientHeaders, hsts, type ListenerFiles, type PoolFiles, serve
 /** Its frontend and backends. Names and descriptions of objects appear nowhere in them.
  *  They are written so that later changes can be applied to the running process (`hash-type consistent`,
  *  `dynamic-cookie-key`). */
-export function listenerSections(input: ListenerInput, unit: Unit): Section[] {
+export function listenerSections(input: ListenerInput, unit: Haproxy): Section[] {
   if (!isUp(input)) return []
   const pools = poolsIn(input)
   return [
@@ -24,7 +24,7 @@ export function listenerSections(input: ListenerInput, unit: Unit): Section[] {
 }
 
 /** The haproxy that the listener is part of: one of its own, or its load balancer's. */
-export type Unit = {
+export type Haproxy = {
   /** Its files bear this name. */
   id: string
   /** What a listener calls the backend of a pool: each has backends of its own. */
@@ -85,7 +85,7 @@ export function hasTable({ session_persistence }: PoolInput): boolean {
   return ['SOURCE_IP', 'APP_COOKIE'].includes(session_persistence?.type ?? '')
 }
 
-function frontend(input: ListenerInput, unit: Unit, backends: ReadonlySet<string>): Section {
+function frontend(input: ListenerInput, unit: Haproxy, backends: ReadonlySet<string>): Section {
   const { load_balancer, listener, default_pool, l7policies = [] } = input
   const backendOf = (pool_id: string) => unit.backend(pool_id, listener.id)
   const limit = listener.connection_limit ?? -1
@@ -115,12 +115,12 @@ function metricsOnly(backend: string): string[] {
 }
 
 /** Where the files lie that the listener's lines name. */
-function folderOf({ base_path }: ListenerInput, { id }: Unit): string {
+function folderOf({ base_path }: ListenerInput, { id }: Haproxy): string {
   return `${base_path}/certs/${id}`
 }
 
 /** The agent knows the figures of all listeners; each haproxy only those of its own. */
-function metrics({ base_path, listener }: ListenerInput, unit: Unit): Section {
+function metrics({ base_path, listener }: ListenerInput, unit: Haproxy): Section {
   return [
     `backend ${word(unit.backend(METRICS_BACKEND, listener.id))}`,
     'mode http',
@@ -130,7 +130,7 @@ function metrics({ base_path, listener }: ListenerInput, unit: Unit): Section {
   ]
 }
 
-function backend(input: ListenerInput, unit: Unit, pool: PoolInput): Section {
+function backend(input: ListenerInput, unit: Haproxy, pool: PoolInput): Section {
   const { base_path, listener } = input
   const mode = pool.protocol.startsWith('PROXY') ? modeOf(listener.protocol) : modeOf(pool.protocol)
   return [

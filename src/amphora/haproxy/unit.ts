@@ -2,6 +2,7 @@
 import { word } from './language.ts'
 import {
   endpoint,
+  type Haproxy,
   hasTable,
   type ListenerInput,
   listenerSections,
@@ -9,7 +10,6 @@ import {
   type PoolInput,
   poolsIn,
   type Section,
-  type Unit,
 } from './listener.ts'
 import { monitorGlobals } from './monitor.ts'
 
@@ -54,7 +54,12 @@ export function listenerAt(text: string, line_number: number): string | null {
   return /^(?:frontend |backend [^:]+:)(\S+)$/.exec(head ?? '')?.[1] ?? null
 }
 
-function textOf(base_path: string, unit: Unit, listeners: readonly ListenerInput[], known: PeersInput | null): string {
+function textOf(
+  base_path: string,
+  unit: Haproxy,
+  listeners: readonly ListenerInput[],
+  known: PeersInput | null,
+): string {
   const pools = listeners.flatMap(poolsIn)
   const sections = [
     globals(base_path, unit, pools),
@@ -71,7 +76,7 @@ function byId(a: ListenerInput, b: ListenerInput): number {
 
 /** Requests are not logged: it costs 13-30 % of haproxy's time, and the statistics come from the socket.
  *  20 old processes at most: each that is kept by a slow download takes 4 MB. */
-function globals(base_path: string, { id }: Unit, pools: readonly PoolInput[]): Section {
+function globals(base_path: string, { id }: Haproxy, pools: readonly PoolInput[]): Section {
   return [
     'global',
     'daemon',

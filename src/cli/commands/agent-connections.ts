@@ -4,7 +4,7 @@ import { AmphoraClient, type AmphoraClientOptions, type Call } from '../../ampho
 import type { Rest } from '../../amphora/rest.ts'
 import { CloudError } from '../../cloud/openstack.ts'
 import { type Classify, Permanent, Transient } from '../../controller/outcome.ts'
-import type { Unit } from '../../lbaas/amphora.ts'
+import type { UnitKind } from '../../lbaas/amphora.ts'
 import type { Agent } from '../../providers/haproxy/clients.ts'
 import type { Options } from '../../service/options.ts'
 
@@ -44,7 +44,7 @@ export class AgentConnections {
 const most_connections = 1_000
 
 /** The version that has what the amphora is laid out in. */
-export function restOf(unit: Unit): Rest {
+export function restOf(unit: UnitKind): Rest {
   return unit === 'listener' ? '0.5' : '1.0'
 }
 

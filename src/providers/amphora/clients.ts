@@ -4,7 +4,7 @@ import type { CertificateStore } from '../../cloud/certificates/certificate-stor
 import type { Glance } from '../../cloud/glance.ts'
 import type { Neutron } from '../../cloud/neutron.ts'
 import type { Nova } from '../../cloud/nova.ts'
-import type { Amphora, Unit } from '../../lbaas/amphora.ts'
+import type { Amphora, UnitKind } from '../../lbaas/amphora.ts'
 import type { Calls, Vault } from '../shared/clients.ts'
 
 export type Clients = {
@@ -70,7 +70,7 @@ export type Choices = {
   /** How long a server and its agent may take to come up. */
   boot_patience_s: number
   /** Where no flavor says. */
-  unit: Unit
+  unit: UnitKind
   /** Of the server groups of pairs. */
   anti_affinity_policy: string
   vrrp: { advert_int_s: number; priority: { MASTER: number; BACKUP: number } }

@@ -1,6 +1,6 @@
 /** What the steps of this provider work with: Neutron, the network hosts, and the agents of load balancers on them. */
 import type { AmphoraClient } from '../../amphora/client.ts'
-import type { Amphora, Unit } from '../../lbaas/amphora.ts'
+import type { Amphora, UnitKind } from '../../lbaas/amphora.ts'
 import type { Calls, ListenerAgent, SharedClients } from '../shared/clients.ts'
 
 export type Clients = Omit<SharedClients, 'agent'> & {
@@ -8,7 +8,7 @@ export type Clients = Omit<SharedClients, 'agent'> & {
   /** The agent of this load balancer on its amphora's host. */
   agent: (amphora: Place) => Agent
   /** What one haproxy serves, where no flavor says. */
-  unit: Unit
+  unit: UnitKind
   newId: () => string
 }
 
